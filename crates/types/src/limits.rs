@@ -1,0 +1,140 @@
+//! Every limit of Columba, with its reason and what a client is told when it is reached.
+//!
+//! A limit that people may want to change is the default of a setting; the rest are fixed.
+//! Nothing else in the tree bounds a buffer, list, depth, loop or queue by a number of its own.
+
+use std::time::Duration;
+
+// --- the command line of the protocol (crate `wire`) ---
+
+/// Octets of one command line without its literals. RFC 2683 §3.2.1.5 asks for 8,000 at least; Dovecot takes
+/// 64 KiB; long UID lists of desktop clients come near that. Answer: tagged BAD, the line is drained.
+pub const COMMAND_LINE_BYTES: usize = 64 * 1024;
+/// The same before login, where no honest command is long. Answer: BYE.
+pub const COMMAND_LINE_BYTES_UNAUTHENTICATED: usize = 8 * 1024;
+/// Octets of one command with all literals that are held in memory (all but APPEND's messages).
+/// Answer: tagged BAD [TOOBIG], the literal is drained or, when it is not synchronising and large, BYE.
+pub const COMMAND_BYTES: usize = 1024 * 1024;
+/// The same before login: a user name, a password or an initial response.
+pub const COMMAND_BYTES_UNAUTHENTICATED: usize = 16 * 1024;
+/// Literals in one command, APPEND's messages not counted. Answer: tagged BAD.
+pub const COMMAND_LITERALS: usize = 256;
+/// What LITERAL- allows without waiting (RFC 7888 §5).
+pub const LITERAL_MINUS_BYTES: u64 = 4096;
+/// A refused non-synchronising literal up to this size is read and dropped; above, the connection ends with BYE.
+pub const DRAINED_LITERAL_BYTES: u64 = 1024 * 1024;
+/// Depth of parentheses, NOT and OR in SEARCH, and of any parenthesised list. Answer: tagged BAD.
+pub const NESTING_DEPTH: usize = 64;
+/// Keys in one SEARCH. Answer: tagged BAD.
+pub const SEARCH_KEYS: usize = 4096;
+/// Ranges in one set of numbers, as the client wrote it. Answer: tagged BAD.
+pub const SET_RANGES: usize = 16 * 1024;
+/// Items in any other list of a command: flags, header names, FETCH items, patterns. Answer: tagged BAD.
+pub const LIST_ITEMS: usize = 1024;
+/// Fields of the ID command (RFC 2971 §3.3: 30) and octets of a value (1024).
+pub const ID_FIELDS: usize = 30;
+/// Octets of an ID value.
+pub const ID_VALUE_BYTES: usize = 1024;
+/// BAD answers in a row after which a connection ends with BYE: this is no IMAP client.
+pub const BAD_COMMANDS_IN_A_ROW: u32 = 50;
+/// The same before login.
+pub const BAD_COMMANDS_UNAUTHENTICATED: u32 = 10;
+
+// --- names and flags ---
+
+/// Octets of a mailbox name in UTF-8. Answer: NO [CANNOT].
+pub const MAILBOX_NAME_BYTES: usize = 1000;
+/// Components of a mailbox name. Answer: NO [CANNOT].
+pub const MAILBOX_NAME_DEPTH: usize = 64;
+/// Mailboxes of one account. Answer: NO [LIMIT].
+pub const MAILBOXES_PER_ACCOUNT: usize = 50_000;
+/// Keywords of one mailbox; they are bits of a 128-bit word. Answer: NO [LIMIT].
+pub const KEYWORDS_PER_MAILBOX: usize = 128;
+/// Octets of a keyword. Answer: tagged BAD.
+pub const KEYWORD_BYTES: usize = 255;
+/// Octets of an account's name.
+pub const ACCOUNT_NAME_BYTES: usize = 255;
+/// Octets of a password; hashing time grows with it (RFC 4616 §2 leaves it open).
+pub const PASSWORD_BYTES: usize = 1024;
+
+// --- messages ---
+
+/// Octets of one message by default. Answer: NO [TOOBIG]; 552 5.3.4 in LMTP.
+pub const MESSAGE_BYTES: u64 = 256 * 1024 * 1024;
+/// Depth of MIME nesting; deeper parts are shown as one opaque part.
+pub const MIME_DEPTH: usize = 100;
+/// MIME parts of one message; what follows belongs to the last one.
+pub const MIME_PARTS: usize = 10_000;
+/// Octets of one header block that are looked at; the rest of the block is kept, and not parsed.
+pub const HEADER_BLOCK_BYTES: usize = 1024 * 1024;
+/// Fields of one header block that are looked at.
+pub const HEADER_FIELDS: usize = 10_000;
+/// Octets of one field that go into ENVELOPE or BODYSTRUCTURE; the rest of the field is cut off there only.
+pub const STRUCTURED_FIELD_BYTES: usize = 64 * 1024;
+/// Addresses of one ENVELOPE list.
+pub const ENVELOPE_ADDRESSES: usize = 10_000;
+/// Parameters of one MIME header field.
+pub const MIME_PARAMETERS: usize = 200;
+/// Octets of one ready-to-send BODYSTRUCTURE or ENVELOPE; above, it is cut to an opaque one.
+pub const STRUCTURE_BYTES: usize = 8 * 1024 * 1024;
+/// A message up to this size is held in memory while it arrives; a larger one goes to a file of its own.
+pub const MESSAGE_IN_MEMORY_BYTES: usize = 1024 * 1024;
+/// Octets read from a message at once when it is sent or searched.
+pub const MESSAGE_CHUNK_BYTES: usize = 256 * 1024;
+
+// --- the store ---
+
+/// Message records of one page.
+pub const PAGE_RECORDS: usize = 128;
+/// Expunged records that a mailbox in memory remembers, so that a client not yet told can still read them.
+pub const GHOST_RECORDS: usize = 10_000;
+/// Log entries a mailbox keeps in memory for its readers; one that is further behind compares whole lists.
+pub const LOG_ENTRIES_IN_MEMORY: usize = 1024;
+/// UIDs in a mailbox's durable expunge history; above, the oldest go and the floor rises (RFC 7162 §3.2.5).
+pub const LOG_EXPUNGED_UIDS: u64 = 100_000;
+/// Messages of one commit when many are changed: COPY, MOVE and import go in steps of this.
+pub const COMMIT_MESSAGES: usize = 1_000;
+/// Commits waiting in line for one shard. Answer: the sender waits.
+pub const COMMIT_QUEUE: usize = 4_096;
+/// Times a commit is tried again after a conflict. Answer: NO [UNAVAILABLE].
+pub const COMMIT_RETRIES: usize = 16;
+/// Octets of a segment file before a new one is begun.
+pub const SEGMENT_BYTES: u64 = 128 * 1024 * 1024;
+
+// --- connections (crate `server`) ---
+
+/// Connections of one account. Answer on the excess one: NO [LIMIT] at login, never a failed login.
+pub const CONNECTIONS_PER_ACCOUNT: usize = 64;
+/// Connections of one address. Answer on the excess one: BYE [LIMIT].
+pub const CONNECTIONS_PER_ADDRESS: usize = 64;
+/// Connections of the whole server. Answer: BYE [LIMIT].
+pub const CONNECTIONS: usize = 100_000;
+/// Silence after which a logged-in connection ends with BYE (RFC 9051 §5.4: 30 minutes at least).
+pub const IDLE_AUTHENTICATED: Duration = Duration::from_secs(30 * 60);
+/// The same before login, counted from the start of the connection.
+pub const IDLE_UNAUTHENTICATED: Duration = Duration::from_secs(60);
+/// Between two `* OK Still here` during IDLE, so that middle boxes keep the connection.
+pub const IDLE_KEEPALIVE: Duration = Duration::from_secs(120);
+/// How long a command may be left half sent, and how long a client may take none of what it asked for.
+pub const STALLED: Duration = Duration::from_secs(5 * 60);
+/// Answers held for a client before the command that makes them has to wait.
+pub const OUTPUT_BYTES: usize = 64 * 1024;
+/// How long a connection has to finish its command at shutdown.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Failed logins on one connection before BYE.
+pub const LOGIN_FAILURES: u32 = 3;
+/// Password checks at work at once; further ones wait, so that a flood cannot take every core.
+pub const PASSWORD_CHECKS: usize = 4;
+
+// --- LMTP ---
+
+/// Octets of an LMTP command line (RFC 5321 §4.5.3.1.4: 512, with room for parameters).
+pub const LMTP_LINE_BYTES: usize = 4096;
+/// Recipients of one transaction (RFC 5321 §4.5.3.1.8: 100 at least). Answer: 452 4.5.3.
+pub const LMTP_RECIPIENTS: usize = 1_000;
+/// Silence after which an LMTP connection ends with 421 4.4.2 (RFC 5321 §4.5.3.2: 5 minutes).
+pub const LMTP_IDLE: Duration = Duration::from_secs(5 * 60);
+/// Errors on one LMTP connection before 421.
+pub const LMTP_ERRORS: u32 = 50;
+/// Received fields above which a message is going in circles (RFC 5321 §6.3: 100). Answer: 554 5.4.6.
+pub const LMTP_RECEIVED_FIELDS: usize = 100;
