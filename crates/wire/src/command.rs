@@ -1,0 +1,330 @@
+//! What a client can say, as types. The parser makes these, the session acts on them, the printer writes them back.
+//! Names of mailboxes stay raw here, because what they mean depends on what the session has enabled.
+
+use std::fmt;
+
+use columba_types::{Date, DateTime, Flag, NumSet};
+
+use crate::mailbox::RawMailbox;
+
+/// A tag: what the client calls its command (RFC 9051 §2.2.1). ASCII, without `+`.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct Tag(pub Box<str>);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Octets that must not be printed in a log: a password or an initial response.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// One complete command.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Command {
+    /// What the answer has to carry.
+    pub tag: Tag,
+    /// What is asked.
+    pub body: CommandBody,
+}
+
+/// Whether numbers of a command are message sequence numbers or UIDs (`UID FETCH` and its kin, RFC 9051 §6.4.9).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Numbering {
+    /// Message sequence numbers.
+    Seq,
+    /// Unique identifiers.
+    Uid,
+}
+
+/// What messages a command is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MessageSet {
+    /// Numbers as written.
+    Set(NumSet),
+    /// `$`, the saved result (RFC 9051 §6.4.4.1).
+    Saved,
+}
+
+/// Every command of both revisions.
+#[derive(Clone, PartialEq, Debug)]
+pub enum CommandBody {
+    // any state
+    /// RFC 9051 §6.1.1
+    Capability,
+    /// RFC 9051 §6.1.2
+    Noop,
+    /// RFC 9051 §6.1.3
+    Logout,
+    /// RFC 2971; `None` for `ID NIL`. A value may be NIL.
+    Id(Option<Vec<(Vec<u8>, Option<Vec<u8>>)>>),
+    // not authenticated
+    /// RFC 9051 §6.2.1
+    StartTls,
+    /// RFC 9051 §6.2.2. The mechanism is in upper case; the initial response is as sent, still base64, `=` for empty.
+    Authenticate { mechanism: String, initial: Option<Secret> },
+    /// RFC 9051 §6.2.3
+    Login { user: Vec<u8>, password: Secret },
+    // authenticated
+    /// RFC 9051 §6.3.1; names in upper case.
+    Enable(Vec<String>),
+    /// RFC 9051 §6.3.2 and §6.3.3. EXAMINE is SELECT with `read_only`.
+    Select { mailbox: RawMailbox, read_only: bool },
+    /// RFC 9051 §6.3.4; `special_use` of RFC 6154 §3 (`USE (\Sent)`), names as written.
+    Create { mailbox: RawMailbox, special_use: Option<Vec<String>> },
+    /// RFC 9051 §6.3.5
+    Delete { mailbox: RawMailbox },
+    /// RFC 9051 §6.3.6
+    Rename { from: RawMailbox, to: RawMailbox },
+    /// RFC 9051 §6.3.7
+    Subscribe { mailbox: RawMailbox },
+    /// RFC 9051 §6.3.8
+    Unsubscribe { mailbox: RawMailbox },
+    /// RFC 9051 §6.3.9
+    List(List),
+    /// RFC 3501 §6.3.9
+    Lsub { reference: RawMailbox, pattern: RawMailbox },
+    /// RFC 9051 §6.3.10
+    Namespace,
+    /// RFC 9051 §6.3.11; never empty.
+    Status { mailbox: RawMailbox, items: Vec<StatusItem> },
+    /// RFC 9051 §6.3.13: DONE is not part of it, the session reads it.
+    Idle,
+    // selected
+    /// RFC 3501 §6.4.1
+    Check,
+    /// RFC 9051 §6.4.1
+    Close,
+    /// RFC 9051 §6.4.2
+    Unselect,
+    /// RFC 9051 §6.4.3; with a set it is UID EXPUNGE (§6.4.9).
+    Expunge { uids: Option<MessageSet> },
+    /// RFC 9051 §6.4.4
+    Search(Search),
+    /// RFC 9051 §6.4.5
+    Fetch { numbering: Numbering, set: MessageSet, items: FetchItems },
+    /// RFC 9051 §6.4.6
+    Store { numbering: Numbering, set: MessageSet, action: StoreAction, silent: bool, flags: Vec<Flag> },
+    /// RFC 9051 §6.4.7
+    Copy { numbering: Numbering, set: MessageSet, mailbox: RawMailbox },
+    /// RFC 9051 §6.4.8
+    Move { numbering: Numbering, set: MessageSet, mailbox: RawMailbox },
+}
+
+/// The part of APPEND that stands before the message's literal (RFC 9051 §6.3.12).
+#[derive(Clone, PartialEq, Debug)]
+pub struct AppendHead {
+    /// What the answer has to carry.
+    pub tag: Tag,
+    /// Where to.
+    pub mailbox: RawMailbox,
+    /// Of the first message.
+    pub message: AppendMessage,
+}
+
+/// What comes with one message of APPEND.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AppendMessage {
+    /// Without \Recent, which a client may not set and which is dropped.
+    pub flags: Vec<Flag>,
+    /// INTERNALDATE to be; `None` for now.
+    pub date: Option<DateTime>,
+    /// Whether the literal is wrapped as `UTF8 (~{n}…)` (RFC 6855 §4; RFC 9755 dropped it, clients still send it).
+    pub utf8: bool,
+}
+
+/// What a flag change does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreAction {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
+/// LIST with everything of RFC 9051 §6.3.9.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct List {
+    /// Whether anything of the extended form was used: selection options, a list of patterns, or RETURN.
+    pub extended: bool,
+    /// What to select by.
+    pub selection: ListSelection,
+    /// The reference name.
+    pub reference: RawMailbox,
+    /// One pattern in the basic form, any number in the extended one.
+    pub patterns: Vec<RawMailbox>,
+    /// What to return.
+    pub returns: ListReturn,
+}
+
+/// LIST selection options (RFC 9051 §6.3.9.1, RFC 6154 §2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub struct ListSelection {
+    pub subscribed: bool,
+    pub remote: bool,
+    pub recursive_match: bool,
+    pub special_use: bool,
+}
+
+/// LIST return options (RFC 9051 §6.3.9.2, §6.3.9.8, RFC 6154 §2).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub struct ListReturn {
+    pub subscribed: bool,
+    pub children: bool,
+    pub special_use: bool,
+    pub status: Option<Vec<StatusItem>>,
+}
+
+/// STATUS items of both revisions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub enum StatusItem {
+    Messages,
+    Recent,
+    UidNext,
+    UidValidity,
+    Unseen,
+    Deleted,
+    Size,
+}
+
+/// SEARCH (RFC 9051 §6.4.4).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Search {
+    /// What numbers the result holds.
+    pub numbering: Numbering,
+    /// `None` without RETURN; an empty `RETURN ()` arrives as ALL.
+    pub returns: Option<SearchReturn>,
+    /// As written.
+    pub charset: Option<Vec<u8>>,
+    /// Criteria; several keys are one [`SearchKey::And`].
+    pub key: SearchKey,
+}
+
+/// SEARCH return options (RFC 9051 §6.4.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub struct SearchReturn {
+    pub min: bool,
+    pub max: bool,
+    pub all: bool,
+    pub count: bool,
+    pub save: bool,
+}
+
+/// One search criterion (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5032). Strings are octets in the command's charset.
+#[derive(Clone, PartialEq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub enum SearchKey {
+    /// All of them; empty never.
+    And(Vec<SearchKey>),
+    Or(Box<SearchKey>, Box<SearchKey>),
+    Not(Box<SearchKey>),
+    All,
+    /// A flag that must be set; UNSEEN and its kin are `Not` of it.
+    Flag(Flag),
+    /// rev1 only
+    New,
+    /// rev1 only
+    Old,
+    /// rev1 only
+    Recent,
+    /// Sequence numbers, also in UID SEARCH.
+    Seq(MessageSet),
+    Uid(MessageSet),
+    Bcc(Vec<u8>),
+    Body(Vec<u8>),
+    Cc(Vec<u8>),
+    From(Vec<u8>),
+    /// Field name and substring; an empty substring asks whether the field is there.
+    Header(Vec<u8>, Vec<u8>),
+    Subject(Vec<u8>),
+    Text(Vec<u8>),
+    To(Vec<u8>),
+    Before(Date),
+    On(Date),
+    Since(Date),
+    SentBefore(Date),
+    SentOn(Date),
+    SentSince(Date),
+    Larger(u64),
+    Smaller(u64),
+    /// Seconds, RFC 5032.
+    Older(u32),
+    /// Seconds, RFC 5032.
+    Younger(u32),
+}
+
+/// What FETCH asks for; macros are already spelled out into items.
+pub type FetchItems = Vec<FetchItem>;
+
+/// One FETCH item (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub enum FetchItem {
+    Uid,
+    Flags,
+    InternalDate,
+    /// RFC822.SIZE
+    Rfc822Size,
+    Envelope,
+    /// BODY without a section: the structure without extension data.
+    Body,
+    BodyStructure,
+    /// BODY[section]<partial>; `peek` for BODY.PEEK.
+    BodySection { section: Section, partial: Option<Partial>, peek: bool },
+    /// BINARY[part]<partial>
+    Binary { part: Vec<u32>, partial: Option<Partial>, peek: bool },
+    /// BINARY.SIZE[part]
+    BinarySize { part: Vec<u32> },
+    /// rev1; BODY[] under the name RFC822
+    Rfc822,
+    /// rev1; BODY.PEEK[HEADER] under the name RFC822.HEADER
+    Rfc822Header,
+    /// rev1; BODY[TEXT] under the name RFC822.TEXT
+    Rfc822Text,
+}
+
+/// `<offset.length>` of FETCH (RFC 9051 §6.4.5); the length is never zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub struct Partial {
+    pub offset: u64,
+    pub length: u64,
+}
+
+/// A section specification (RFC 9051 §6.4.5.1): part numbers, then what of the part. Empty part and [`SectionText::All`] is `BODY[]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// Part numbers from the outside in, none zero.
+    pub part: Vec<u32>,
+    /// What of that part.
+    pub text: SectionText,
+}
+
+/// What of a part a section names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub enum SectionText {
+    /// The part itself (its body), or the whole message where there is no part number.
+    All,
+    Header,
+    /// Field names as written.
+    HeaderFields(Vec<Vec<u8>>),
+    HeaderFieldsNot(Vec<Vec<u8>>),
+    Text,
+    /// Only with part numbers.
+    Mime,
+}
