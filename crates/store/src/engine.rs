@@ -1,0 +1,200 @@
+//! The two small traits an engine implements: [`Engine`] for ordered keys with guarded atomic commits, and [`Blobs`]
+//! for message bytes. Nothing here knows what a mailbox is, and no engine knows more than this file and `keys`.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use columba_types::{AccountId, MessageId};
+
+/// A future that an engine returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What belongs together: a commit never spans two partitions, and an engine may keep each wherever it likes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Partition {
+    /// What is not of one account: the accounts themselves.
+    Global,
+    /// All that belongs to one account.
+    Account(AccountId),
+}
+
+/// A key within a partition: tuple-encoded octets that sort as the tuple does. At most 2,000 octets.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key(pub Vec<u8>);
+
+/// A condition on the state right before a commit. A guarded value begins with its version, 8 octets big-endian.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The value that is looked at.
+    pub key: Key,
+    /// What it has to be.
+    pub expect: Expect,
+}
+
+/// What a guard asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// There is no such key.
+    Absent,
+    /// The key is there and its value begins with this version.
+    Version(u64),
+}
+
+/// One atomic change of one partition: all of it happens, or nothing.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Where.
+    pub partition: Partition,
+    /// All must hold.
+    pub guards: Vec<Guard>,
+    /// Written in order; a later write of the same key wins. `None` deletes.
+    pub writes: Vec<(Key, Option<Bytes>)>,
+    /// Ranges of keys that are deleted, before the writes.
+    pub clears: Vec<Range<Key>>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new(partition: Partition) -> Self {
+        Self { partition, guards: Vec::new(), writes: Vec::new(), clears: Vec::new() }
+    }
+
+    /// Adds a condition.
+    pub fn guard(&mut self, key: Key, expect: Expect) {
+        self.guards.push(Guard { key, expect });
+    }
+
+    /// Adds a write.
+    pub fn put(&mut self, key: Key, value: impl Into<Bytes>) {
+        self.writes.push((key, Some(value.into())));
+    }
+
+    /// Adds a deletion.
+    pub fn delete(&mut self, key: Key) {
+        self.writes.push((key, None));
+    }
+}
+
+/// Why a commit did not (or may not) happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A guard did not hold. Nothing happened: read again, and try again.
+    #[error("the data changed meanwhile")]
+    Conflict,
+    /// Nothing happened, for the reason given: disk full, read-only, I/O error.
+    #[error("{0}")]
+    Refused(Arc<str>),
+    /// Nobody knows whether it happened. Close the connection rather than lie.
+    #[error("the outcome is unknown: {0}")]
+    Indeterminate(Arc<str>),
+}
+
+/// Why something could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The medium failed: disk full, I/O error, no connection.
+    #[error("{0}")]
+    Unavailable(Arc<str>),
+    /// What was read is not what was written.
+    #[error("damaged data: {0}")]
+    Corrupt(Arc<str>),
+    /// A blob that should be there is not.
+    #[error("missing data: {0}")]
+    Missing(Arc<str>),
+}
+
+/// Ordered keys with guarded, atomic, durable commits.
+///
+/// Every engine passes the suite in `conformance`. Reads see every commit whose future is done.
+pub trait Engine: Send + Sync + fmt::Debug {
+    /// The values of `keys`, in their order; `None` where there is none. All are read from one state.
+    fn read(&self, partition: Partition, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, EngineError>>;
+
+    /// Up to `limit` keys of `range` with their values, rising, from one state.
+    fn scan(
+        &self,
+        partition: Partition,
+        range: Range<Key>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(Key, Bytes)>, EngineError>>;
+
+    /// Puts the batch in line *before it returns*; the future is done when the batch is durable. Batches of one
+    /// partition are applied in the order they were submitted, each seeing what the ones before it did, so one may
+    /// be built upon another that is still on its way. If an earlier one fails, the guards of the later ones fail.
+    fn submit(&self, batch: Batch) -> BoxFuture<'static, Result<(), CommitError>>;
+
+    /// Every partition that holds anything, in order, starting after `after`; up to `limit`.
+    fn partitions(
+        &self,
+        after: Option<Partition>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>>;
+}
+
+/// Where the bytes of a message lie. Its meaning is the engine's; it is stored in the message's value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct BlobRef {
+    /// Which segment (file, object).
+    pub segment: u64,
+    /// Where in it the record begins.
+    pub offset: u64,
+    /// Octets of the message.
+    pub len: u64,
+}
+
+/// What a segment's record says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlobRecord {
+    /// Whose.
+    pub account: AccountId,
+    /// Of which message.
+    pub message: MessageId,
+    /// Where.
+    pub blob: BlobRef,
+}
+
+/// A segment as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentInfo {
+    /// Its number.
+    pub segment: u64,
+    /// Octets it takes.
+    pub bytes: u64,
+    /// Whether it still grows; only sealed ones are reclaimed.
+    pub sealed: bool,
+}
+
+/// The bytes of messages: written once, read in ranges, given back segment by segment.
+pub trait Blobs: Send + Sync + fmt::Debug {
+    /// Begins the bytes of one message. Dropping the writer before `finish` leaves nothing that is ever seen.
+    fn begin(&self, account: AccountId, message: MessageId) -> Box<dyn BlobWriter>;
+
+    /// The octets of `range`, cut off at the end of the blob. Checksums are verified where that is cheap (whole
+    /// reads of small blobs), always by [`Blobs::check`].
+    fn read(&self, blob: BlobRef, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, EngineError>>;
+
+    /// All segments.
+    fn segments(&self) -> BoxFuture<'_, Result<Vec<SegmentInfo>, EngineError>>;
+
+    /// The records of one segment, in order, with their checksums verified; a damaged one is an error in its place.
+    fn records(&self, segment: u64) -> BoxFuture<'_, Result<Vec<Result<BlobRecord, EngineError>>, EngineError>>;
+
+    /// Reads one blob wholly and verifies its checksum and owner.
+    fn check(&self, record: BlobRecord) -> BoxFuture<'_, Result<(), EngineError>>;
+
+    /// Gives a segment's space back. Nothing refers to it any more.
+    fn remove(&self, segment: u64) -> BoxFuture<'_, Result<(), EngineError>>;
+}
+
+/// Takes the bytes of one message as they arrive.
+pub trait BlobWriter: Send {
+    /// Takes the next octets.
+    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), EngineError>>;
+
+    /// Makes all of it durable.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<BlobRef, EngineError>>;
+}
