@@ -1,0 +1,84 @@
+//! What all sessions of a server share: the store, the password checker, the gate that counts connections, settings.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use columba_auth::PasswordChecker;
+use columba_store::Store;
+use columba_types::{AccountId, limits};
+
+/// Shared by all sessions of one server.
+#[derive(Debug)]
+pub struct Services {
+    /// Where the mail is.
+    pub store: Store,
+    /// Who may log in.
+    pub passwords: PasswordChecker,
+    /// How many may be there at once.
+    pub gate: Arc<dyn Gate>,
+    /// What people may change.
+    pub settings: Settings,
+}
+
+/// Settings that reach the session.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name in the greeting and the ID answer after login.
+    pub server_name: String,
+    /// Version in the ID answer after login; never told before (it would help an attacker choose).
+    pub version: String,
+    /// Octets of the largest message taken.
+    pub message_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server_name: "Columba".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            message_bytes: limits::MESSAGE_BYTES,
+        }
+    }
+}
+
+/// Counts the connections of accounts, and tells a connection to end when its account is barred.
+pub trait Gate: Send + Sync + fmt::Debug {
+    /// Called after the password was right and before the client is told. `Err` when the account has its fill.
+    /// The pass is held for as long as the session is logged in; dropping it counts the connection out.
+    fn enter(&self, connection: u64, account: AccountId) -> Result<Pass, AccountFull>;
+}
+
+/// Proof of having been counted in.
+pub type Pass = Box<dyn std::any::Any + Send + Sync>;
+
+/// The account has as many connections as it may have.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountFull {
+    /// How many that is.
+    pub limit: usize,
+}
+
+/// What is known of a connection from the start.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// A number for logs, unique while the server runs.
+    pub connection: u64,
+    /// Where it comes from; `None` on a Unix socket.
+    pub address: Option<IpAddr>,
+    /// How it is protected.
+    pub security: Security,
+    /// Whether LOGIN and PLAIN are allowed without TLS (the address is in `auth.plaintext_networks`).
+    pub plaintext_allowed: bool,
+}
+
+/// How a connection is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Security {
+    /// Not at all, and it cannot be.
+    Plain,
+    /// Not yet: STARTTLS is offered.
+    StartTlsOffered,
+    /// By TLS.
+    Tls,
+}
