@@ -77,6 +77,12 @@ pub const ENVELOPE_ADDRESSES: usize = 10_000;
 pub const MIME_PARAMETERS: usize = 200;
 /// Octets of one ready-to-send BODYSTRUCTURE or ENVELOPE; above, it is cut to an opaque one.
 pub const STRUCTURE_BYTES: usize = 8 * 1024 * 1024;
+/// Octets of a multipart's boundary; RFC 2046 §5.1.1 allows 70. With a longer one the multipart is opaque text.
+pub const MIME_BOUNDARY_BYTES: usize = 1000;
+/// Octets of a quoted string that is sent; a longer one goes as a literal, for clients with short token buffers.
+pub const QUOTED_STRING_BYTES: usize = 4096;
+/// Message ids kept of a References field: the first, and the last ones. Threads are rarely deeper.
+pub const REFERENCES: usize = 100;
 /// A message up to this size is held in memory while it arrives; a larger one goes to a file of its own.
 pub const MESSAGE_IN_MEMORY_BYTES: usize = 1024 * 1024;
 /// Octets read from a message at once when it is sent or searched.
