@@ -18,6 +18,9 @@ pub trait Link: Send + Unpin {
     /// Ready when everything taken is on its way.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Time since the connection began, from a clock that never goes back.
+    fn elapsed(&self) -> Duration;
+
     /// Sets the one timer, from now on; an earlier setting is forgotten.
     fn set_timer(&mut self, after: Duration);
 
@@ -41,7 +44,7 @@ pub enum Stop {
 ///
 /// # Errors
 /// What the link says, or `TimedOut`.
-pub(crate) async fn write_all<L: Link>(link: &mut L, mut octets: &[u8], patience: Duration) -> io::Result<()> {
+pub(crate) async fn write_all(link: &mut dyn Link, mut octets: &[u8], patience: Duration) -> io::Result<()> {
     while !octets.is_empty() {
         link.set_timer(patience);
         let taken = poll_fn(|cx| match link.poll_write(cx, octets) {
