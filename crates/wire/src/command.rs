@@ -284,11 +284,21 @@ pub enum FetchItem {
     Body,
     BodyStructure,
     /// BODY[section]<partial>; `peek` for BODY.PEEK.
-    BodySection { section: Section, partial: Option<Partial>, peek: bool },
+    BodySection {
+        section: Section,
+        partial: Option<Partial>,
+        peek: bool,
+    },
     /// BINARY[part]<partial>
-    Binary { part: Vec<u32>, partial: Option<Partial>, peek: bool },
+    Binary {
+        part: Vec<u32>,
+        partial: Option<Partial>,
+        peek: bool,
+    },
     /// BINARY.SIZE[part]
-    BinarySize { part: Vec<u32> },
+    BinarySize {
+        part: Vec<u32>,
+    },
     /// rev1; BODY[] under the name RFC822
     Rfc822,
     /// rev1; BODY.PEEK[HEADER] under the name RFC822.HEADER

@@ -1,0 +1,189 @@
+//! Response codes: what stands in brackets before the text of OK, NO, BAD and BYE (RFC 9051 §7.1, RFC 5530).
+
+use std::fmt::Write;
+
+use columba_types::{MailboxId, ModSeq, SeqNum, Uid, UidSet, UidValidity};
+
+use super::strings::decimal;
+
+/// A response code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFCs")]
+pub enum Code {
+    Alert,
+    AlreadyExists,
+    /// RFC 4315 §3; the UIDs are never none.
+    AppendUid {
+        validity: UidValidity,
+        uids: UidSet,
+    },
+    /// RFC 4315 §3: the nth UID of `from` became the nth of `to`, so messages must be copied in rising order of their
+    /// UIDs; both sets have the same number of them, never none.
+    CopyUid {
+        validity: UidValidity,
+        from: UidSet,
+        to: UidSet,
+    },
+    AuthenticationFailed,
+    AuthorizationFailed,
+    /// With the charsets that are supported; none for the plain form.
+    BadCharset(Vec<&'static str>),
+    Cannot,
+    /// The names, separated by spaces.
+    Capability(String),
+    ClientBug,
+    Closed,
+    ContactAdmin,
+    Corruption,
+    Expired,
+    ExpungeIssued,
+    HasChildren,
+    /// RFC 7162 §3.1.2.1
+    HighestModSeq(ModSeq),
+    InUse,
+    Limit,
+    /// RFC 8474 §4
+    MailboxId(MailboxId),
+    /// RFC 7162 §3.1.2.2
+    NoModSeq,
+    NonExistent,
+    NoPerm,
+    NotSaved,
+    OverQuota,
+    Parse,
+    /// The flags, separated by spaces, without the parentheses.
+    PermanentFlags(String),
+    PrivacyRequired,
+    ReadOnly,
+    ReadWrite,
+    ServerBug,
+    /// RFC 7888 §4, RFC 4469 §4.2
+    TooBig,
+    TryCreate,
+    UidNext(Uid),
+    UidNotSticky,
+    UidValidity(UidValidity),
+    Unavailable,
+    UnknownCte,
+    /// rev1 only (RFC 9051 App. E)
+    Unseen(SeqNum),
+    /// RFC 6154 §3
+    UseAttr,
+}
+
+impl Code {
+    /// Its name as printed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Alert => "ALERT",
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::AppendUid { .. } => "APPENDUID",
+            Self::CopyUid { .. } => "COPYUID",
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Self::BadCharset(_) => "BADCHARSET",
+            Self::Cannot => "CANNOT",
+            Self::Capability(_) => "CAPABILITY",
+            Self::ClientBug => "CLIENTBUG",
+            Self::Closed => "CLOSED",
+            Self::ContactAdmin => "CONTACTADMIN",
+            Self::Corruption => "CORRUPTION",
+            Self::Expired => "EXPIRED",
+            Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::HasChildren => "HASCHILDREN",
+            Self::HighestModSeq(_) => "HIGHESTMODSEQ",
+            Self::InUse => "INUSE",
+            Self::Limit => "LIMIT",
+            Self::MailboxId(_) => "MAILBOXID",
+            Self::NoModSeq => "NOMODSEQ",
+            Self::NonExistent => "NONEXISTENT",
+            Self::NoPerm => "NOPERM",
+            Self::NotSaved => "NOTSAVED",
+            Self::OverQuota => "OVERQUOTA",
+            Self::Parse => "PARSE",
+            Self::PermanentFlags(_) => "PERMANENTFLAGS",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ReadOnly => "READ-ONLY",
+            Self::ReadWrite => "READ-WRITE",
+            Self::ServerBug => "SERVERBUG",
+            Self::TooBig => "TOOBIG",
+            Self::TryCreate => "TRYCREATE",
+            Self::UidNext(_) => "UIDNEXT",
+            Self::UidNotSticky => "UIDNOTSTICKY",
+            Self::UidValidity(_) => "UIDVALIDITY",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
+            Self::Unseen(_) => "UNSEEN",
+            Self::UseAttr => "USEATTR",
+        }
+    }
+
+    /// Prints it with its brackets.
+    pub(super) fn print(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        out.extend_from_slice(self.name().as_bytes());
+        match self {
+            Self::AppendUid { validity, uids } => {
+                number(out, validity.value());
+                set(out, uids);
+            }
+            Self::CopyUid { validity, from, to } => {
+                debug_assert_eq!(from.len(), to.len(), "COPYUID pairs its sets");
+                number(out, validity.value());
+                set(out, from);
+                set(out, to);
+            }
+            Self::BadCharset(charsets) if charsets.is_empty() => {}
+            Self::BadCharset(charsets) => list(out, &charsets.join(" ")),
+            Self::Capability(names) => {
+                out.push(b' ');
+                out.extend_from_slice(names.as_bytes());
+            }
+            Self::HighestModSeq(modseq) => {
+                out.push(b' ');
+                decimal(out, modseq.0);
+            }
+            Self::MailboxId(id) => {
+                let mut text = String::new();
+                let _ = write!(text, "{id}");
+                list(out, &text);
+            }
+            Self::PermanentFlags(flags) => list(out, flags),
+            Self::UidNext(uid) => number(out, uid.value()),
+            Self::UidValidity(validity) => number(out, validity.value()),
+            Self::Unseen(seq) => number(out, seq.value()),
+            _ => {}
+        }
+        out.push(b']');
+    }
+}
+
+fn number(out: &mut Vec<u8>, number: u32) {
+    out.push(b' ');
+    decimal(out, u64::from(number));
+}
+
+fn set(out: &mut Vec<u8>, set: &UidSet) {
+    out.push(b' ');
+    uid_set(out, set);
+}
+
+fn list(out: &mut Vec<u8>, inner: &str) {
+    out.extend_from_slice(b" (");
+    out.extend_from_slice(inner.as_bytes());
+    out.push(b')');
+}
+
+/// `1:3,5`; nothing for the empty set.
+pub(super) fn uid_set(out: &mut Vec<u8>, set: &UidSet) {
+    for (i, &(low, high)) in set.ranges().iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        decimal(out, u64::from(low));
+        if high != low {
+            out.push(b':');
+            decimal(out, u64::from(high));
+        }
+    }
+}
