@@ -94,8 +94,8 @@ pub const MESSAGE_CHUNK_BYTES: usize = 256 * 1024;
 pub const PAGE_RECORDS: usize = 128;
 /// Expunged records that a mailbox in memory remembers, so that a client not yet told can still read them.
 pub const GHOST_RECORDS: usize = 10_000;
-/// Log entries a mailbox keeps in memory for its readers; one that is further behind compares whole lists.
-pub const LOG_ENTRIES_IN_MEMORY: usize = 1024;
+/// Ranges of UIDs in one value of the expunge history before a new one is begun: about 1 KB.
+pub const LOG_PAGE_RANGES: usize = 256;
 /// UIDs in a mailbox's durable expunge history; above, the oldest go and the floor rises (RFC 7162 §3.2.5).
 pub const LOG_EXPUNGED_UIDS: u64 = 100_000;
 /// Messages of one commit when many are changed: COPY, MOVE and import go in steps of this.
@@ -104,6 +104,14 @@ pub const COMMIT_MESSAGES: usize = 1_000;
 pub const COMMIT_QUEUE: usize = 4_096;
 /// Times a commit is tried again after a conflict. Answer: NO [UNAVAILABLE].
 pub const COMMIT_RETRIES: usize = 16;
+/// References of one message that take part in finding its thread; the newest count.
+pub const THREAD_REFERENCES: usize = 16;
+/// Accounts the store keeps by name for the login path.
+pub const ACCOUNTS_IN_MEMORY: usize = 20_000;
+/// Accounts made in one commit.
+pub const COMMIT_ACCOUNTS: usize = 500;
+/// Keys read from an engine at once when a whole range is gone through.
+pub const SCAN_KEYS: usize = 1_000;
 /// Octets of a segment file before a new one is begun.
 pub const SEGMENT_BYTES: u64 = 128 * 1024 * 1024;
 
@@ -131,6 +139,23 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 pub const LOGIN_FAILURES: u32 = 3;
 /// Password checks at work at once; further ones wait, so that a flood cannot take every core.
 pub const PASSWORD_CHECKS: usize = 4;
+/// How long after its check began a refused login is told, whatever the check cost: longer than any usual hash takes,
+/// so that the time says nothing about why.
+pub const REFUSAL_DELAY: Duration = Duration::from_millis(250);
+/// Passwords found right that are known again without a slow hash, twice this at most (32 octets each).
+pub const PASSWORD_CACHE_ENTRIES: usize = 20_000;
+/// How long they are known, twice this at most.
+pub const PASSWORD_CACHE_LIFE: Duration = Duration::from_secs(15 * 60);
+/// Memory of one Argon2 check, in KiB. Imported credentials that cost more than this and the next ones are refused.
+pub const ARGON2_MEMORY_KIB: u32 = 1024 * 1024;
+/// Passes of one Argon2 check.
+pub const ARGON2_PASSES: u32 = 32;
+/// Cost of bcrypt, as the exponent of two; 15 takes about three seconds.
+pub const BCRYPT_COST: u32 = 15;
+/// Rounds of SHA-256-crypt and SHA-512-crypt.
+pub const SHA_CRYPT_ROUNDS: u32 = 5_000_000;
+/// Rounds of PBKDF2 and SCRAM.
+pub const PBKDF2_ROUNDS: u32 = 5_000_000;
 
 // --- LMTP ---
 
