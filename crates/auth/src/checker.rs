@@ -142,10 +142,7 @@ fn to_check(credentials: &[String]) -> impl Iterator<Item = &String> {
 mod tests {
     use super::*;
     use crate::{hash_password, quick_hash};
-    use futures_channel::oneshot::Canceled;
-    use std::sync::mpsc::RecvTimeoutError;
     use std::task::{Context, Poll, Wake, Waker};
-    use std::time::Duration;
 
     struct Unpark(thread::Thread);
     impl Wake for Unpark {
@@ -237,17 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_checker_ends_its_threads() {
+    fn what_was_asked_is_answered_also_when_the_checker_is_dropped() {
         let checker = PasswordChecker::new();
-        let (probe, ended) = mpsc::channel::<()>();
-        drop(probe);
-        let pending = checker.verify(Vec::new(), Secret::from("x"));
+        let right = checker.verify(vec!["{PLAIN}secret".to_owned()], Secret::from("secret"));
+        let wrong = checker.verify(Vec::new(), Secret::from("x"));
         drop(checker);
-        // What was asked before is still answered.
-        assert_eq!(wait(pending), Verdict::REFUSED);
-        assert_eq!(ended.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Disconnected));
-        let (reply, verdict) = oneshot::channel::<Verdict>();
-        drop(reply);
-        assert_eq!(wait(verdict), Err(Canceled));
+        assert!(wait(right).accepted);
+        assert_eq!(wait(wrong), Verdict::REFUSED);
     }
 }
