@@ -107,9 +107,48 @@ pub enum EngineError {
     Missing(Arc<str>),
 }
 
+/// Hears what became of one commit, exactly once: an engine that drops it unheard says "indeterminate" by that.
+pub struct Done(Option<Box<dyn FnOnce(Result<(), CommitError>) + Send>>);
+
+impl Done {
+    /// `hear` runs on whatever thread the engine is on: it never waits for long, and never calls the engine.
+    pub fn new(hear: impl FnOnce(Result<(), CommitError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(hear)))
+    }
+
+    /// A `Done` and the future that gives what it heard.
+    pub fn channel() -> (Self, BoxFuture<'static, Result<(), CommitError>>) {
+        let (sender, receiver) = futures_channel::oneshot::channel();
+        let done = Self::new(move |outcome| _ = sender.send(outcome));
+        let lost = || Err(CommitError::Indeterminate("the engine has gone".into()));
+        (done, Box::pin(async move { receiver.await.unwrap_or_else(|_| lost()) }))
+    }
+
+    /// Says what became of the commit.
+    pub fn say(mut self, outcome: Result<(), CommitError>) {
+        if let Some(hear) = self.0.take() {
+            hear(outcome);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(hear) = self.0.take() {
+            hear(Err(CommitError::Indeterminate("the engine has gone".into())));
+        }
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Done")
+    }
+}
+
 /// Ordered keys with guarded, atomic, durable commits.
 ///
-/// Every engine passes the suite in `conformance`. Reads see every commit whose future is done.
+/// Every engine passes the suite in `conformance`. Reads see every commit whose [`Done`] has heard that it happened.
 pub trait Engine: Send + Sync + fmt::Debug {
     /// The values of `keys`, in their order; `None` where there is none. All are read from one state.
     fn read(&self, partition: Partition, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, EngineError>>;
@@ -122,10 +161,19 @@ pub trait Engine: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<(Key, Bytes)>, EngineError>>;
 
-    /// Puts the batch in line *before it returns*; the future is done when the batch is durable. Batches of one
-    /// partition are applied in the order they were submitted, each seeing what the ones before it did, so one may
-    /// be built upon another that is still on its way. If an earlier one fails, the guards of the later ones fail.
-    fn submit(&self, batch: Batch) -> BoxFuture<'static, Result<(), CommitError>>;
+    /// Puts the batch in line *before it returns*; `done` hears when it is durable or has failed, whether or not
+    /// anybody still waits for it. Batches of one partition are applied in the order they were submitted, each seeing
+    /// what the ones before it did, so one may be built upon another that is still on its way; if an earlier one
+    /// fails, the guards of the later ones fail. Their `done`s hear in the same order, possibly within `submit`
+    /// itself, and never while the engine holds what `read` or `scan` need. The store bounds what is in line.
+    fn submit(&self, batch: Batch, done: Done);
+
+    /// Submits the batch; the future gives what became of it. Dropping the future changes nothing.
+    fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<(), CommitError>> {
+        let (done, outcome) = Done::channel();
+        self.submit(batch, done);
+        outcome
+    }
 
     /// Every partition that holds anything, in order, starting after `after`; up to `limit`.
     fn partitions(

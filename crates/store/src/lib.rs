@@ -1,1 +1,49 @@
-//! Placeholder while the crate is being written.
+//! Mailboxes, messages, names and accounts over ordered keys and blobs: the domain, written once for every engine.
+//!
+//! Invariants:
+//! - A change is one commit: all of it is durable, or none of it happened. Nothing is published before it is durable.
+//! - What is published of a mailbox comes in commit order; modification sequences and UIDs never fall or come twice.
+//! - A message's value never goes while a record in any mailbox refers to it; its bytes never go before its value.
+//! - A future that is dropped half-way leaves memory and engine agreeing about what happened.
+//! - A value of a newer format is refused in words, never guessed at; decoding never panics.
+//! - This crate never prints or parses protocol text, and starts no task or thread (wrappers for tests do).
+
+mod account_store;
+mod accounts;
+mod changes;
+mod clock;
+mod engine;
+mod error;
+mod incoming;
+mod log;
+mod mailbox;
+mod memory;
+mod message;
+mod page;
+mod reclaim;
+mod snapshot;
+mod store;
+mod tree;
+mod verify;
+mod watch;
+
+pub use account_store::AccountStore;
+pub use accounts::{Account, AccountChange, NewAccount, normalise_account_name};
+pub use changes::{Appended, Copied, Expunged, FlagAction, FlagChange, NewMessage, Stored};
+pub use clock::{Clock, SystemClock};
+pub use engine::{
+    Batch, BlobRecord, BlobRef, BlobWriter, Blobs, BoxFuture, CommitError, Done, Engine, EngineError, Expect, Guard,
+    Key, Partition, SegmentInfo,
+};
+pub use error::StoreError;
+pub use incoming::{Incoming, StoredBytes};
+pub use mailbox::{CatchUp, Mailbox};
+pub use memory::{MemoryBlobs, MemoryEngine};
+pub use message::{Message, MessageSummary};
+pub use reclaim::Reclaimed;
+pub use snapshot::{Head, Record, Snapshot};
+pub use store::{Options, Store};
+pub use tree::{SpecialUse, Tree, TreeEntry, normalise_name};
+pub use verify::{Finding, Severity, VerifyProgress, VerifyReport};
+pub use watch::Watch;
+

@@ -1,0 +1,7 @@
+//! Memory engine
+/// Keys in memory.
+#[derive(Debug, Default)]
+pub struct MemoryEngine {}
+/// Bytes in memory.
+#[derive(Debug, Default)]
+pub struct MemoryBlobs {}

@@ -1,0 +1,56 @@
+//! What is kept of a message once for all mailboxes it is in.
+
+use bytes::Bytes;
+use columba_types::{DateTime, MessageId, ThreadId};
+
+use crate::engine::BlobRef;
+
+/// What crate `mime` makes of a message when it arrives, ready to be sent; opaque here but for the two ids.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MessageSummary {
+    /// ENVELOPE as sent to clients that take ASCII only.
+    pub envelope: Bytes,
+    /// ENVELOPE as sent after UTF8=ACCEPT, where it differs.
+    pub envelope_utf8: Option<Bytes>,
+    /// BODYSTRUCTURE for ASCII clients.
+    pub body_structure: Bytes,
+    /// BODYSTRUCTURE after UTF8=ACCEPT, where it differs.
+    pub body_structure_utf8: Option<Bytes>,
+    /// Where the MIME parts lie, in the form of crate `mime`.
+    pub parts: Bytes,
+    /// The Date field.
+    pub sent: Option<DateTime>,
+    /// Decoded Subject.
+    pub subject: String,
+    /// Sort key of From (RFC 5256 §3).
+    pub from: String,
+    /// Sort key of To.
+    pub to: String,
+    /// Sort key of Cc.
+    pub cc: String,
+    /// Decoded Bcc.
+    pub bcc: String,
+    /// Base subject (RFC 5256 §2.1).
+    pub base_subject: String,
+    /// Message-ID without its angle brackets.
+    pub message_id: Option<String>,
+    /// The ids of References, or else of In-Reply-To, oldest first.
+    pub references: Vec<String>,
+}
+
+/// A message's content within its account. Mailboxes refer to it by its id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Its EMAILID.
+    pub id: MessageId,
+    /// Where its bytes lie; a moment later they may lie elsewhere, which `AccountStore::read` deals with.
+    pub blob: BlobRef,
+    /// Octets, RFC822.SIZE.
+    pub size: u64,
+    /// Its THREADID.
+    pub thread: ThreadId,
+    /// What was made of it on arrival.
+    pub summary: MessageSummary,
+    /// Rises whenever the value is rewritten.
+    pub(crate) generation: u64,
+}
