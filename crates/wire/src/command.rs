@@ -54,6 +54,9 @@ pub enum MessageSet {
     Saved,
 }
 
+/// Names and values of the ID command (RFC 2971 §3.3).
+pub type IdFields = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// Every command of both revisions.
 #[derive(Clone, PartialEq, Debug)]
 pub enum CommandBody {
@@ -65,7 +68,7 @@ pub enum CommandBody {
     /// RFC 9051 §6.1.3
     Logout,
     /// RFC 2971; `None` for `ID NIL`. A value may be NIL.
-    Id(Option<Vec<(Vec<u8>, Option<Vec<u8>>)>>),
+    Id(Option<IdFields>),
     // not authenticated
     /// RFC 9051 §6.2.1
     StartTls,

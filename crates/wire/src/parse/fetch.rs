@@ -1,0 +1,156 @@
+//! FETCH: items, macros, sections, partials.
+
+use columba_types::limits::MIME_DEPTH;
+
+use super::cursor::{Cursor, Parsed};
+use super::set::message_set;
+use crate::command::{CommandBody, FetchItem, FetchItems, Numbering, Partial, Section, SectionText};
+
+// fetch           = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+pub(super) fn fetch(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandBody> {
+    c.space()?;
+    let set = message_set(c)?;
+    c.space()?;
+    let items = match c.peek() {
+        Some(b'(') => c.full_list("expected a list of items", fetch_att)?,
+        _ => match fetch_macro(c) {
+            Some(items) => items,
+            None => vec![fetch_att(c)?],
+        },
+    };
+    Ok(CommandBody::Fetch { numbering, set, items })
+}
+
+/// RFC 9051 §6.4.5: a macro stands by itself, not in a list.
+fn fetch_macro(c: &mut Cursor<'_>) -> Option<FetchItems> {
+    let mut items = vec![FetchItem::Flags, FetchItem::InternalDate, FetchItem::Rfc822Size];
+    if c.take_name("FAST") {
+        return Some(items);
+    }
+    items.push(FetchItem::Envelope);
+    if c.take_name("ALL") {
+        return Some(items);
+    }
+    items.push(FetchItem::Body);
+    c.take_name("FULL").then_some(items)
+}
+
+// fetch-att       = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822.SIZE" / "BODY" ["STRUCTURE"] / "UID" /
+//                   "BODY" section [partial] / "BODY.PEEK" section [partial] /
+//                   "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
+//                   "RFC822" [".HEADER" / ".SIZE" / ".TEXT"]           (RFC 3501 §9)
+fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    let at = c.place();
+    let name = c.name();
+    let section = c.peek() == Some(b'[');
+    Ok(match (name.as_str(), section) {
+        ("ENVELOPE", false) => FetchItem::Envelope,
+        ("FLAGS", false) => FetchItem::Flags,
+        ("INTERNALDATE", false) => FetchItem::InternalDate,
+        ("RFC822.SIZE", false) => FetchItem::Rfc822Size,
+        ("BODY", false) => FetchItem::Body,
+        ("BODYSTRUCTURE", false) => FetchItem::BodyStructure,
+        ("UID", false) => FetchItem::Uid,
+        ("RFC822", false) => FetchItem::Rfc822,
+        ("RFC822.HEADER", false) => FetchItem::Rfc822Header,
+        ("RFC822.TEXT", false) => FetchItem::Rfc822Text,
+        ("BODY", true) => body_section(c, false)?,
+        ("BODY.PEEK", true) => body_section(c, true)?,
+        ("BINARY", true) => binary(c, false)?,
+        ("BINARY.PEEK", true) => binary(c, true)?,
+        ("BINARY.SIZE", true) => FetchItem::BinarySize { part: section_binary(c)? },
+        ("BODY.PEEK" | "BINARY" | "BINARY.PEEK" | "BINARY.SIZE", false) => return c.fail("expected ["),
+        _ => return c.fail_at(at, "unknown FETCH item"),
+    })
+}
+
+fn body_section(c: &mut Cursor<'_>, peek: bool) -> Parsed<FetchItem> {
+    let section = section(c)?;
+    Ok(FetchItem::BodySection { section, partial: partial(c)?, peek })
+}
+
+fn binary(c: &mut Cursor<'_>, peek: bool) -> Parsed<FetchItem> {
+    let part = section_binary(c)?;
+    Ok(FetchItem::Binary { part, partial: partial(c)?, peek })
+}
+
+// section         = "[" [section-spec] "]"
+// section-spec    = section-msgtext / (section-part ["." section-text])
+// section-text    = section-msgtext / "MIME"
+fn section(c: &mut Cursor<'_>) -> Parsed<Section> {
+    c.expect(b'[', "expected [")?;
+    let (part, open) = section_part(c)?;
+    let text = match c.peek() {
+        Some(b']') if !open => SectionText::All,
+        _ => section_text(c, !part.is_empty())?,
+    };
+    c.expect(b']', "expected ]")?;
+    Ok(Section { part, text })
+}
+
+// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
+fn section_text(c: &mut Cursor<'_>, in_part: bool) -> Parsed<SectionText> {
+    let at = c.place();
+    Ok(match c.name().as_str() {
+        "HEADER" => SectionText::Header,
+        "HEADER.FIELDS" => SectionText::HeaderFields(header_list(c)?),
+        "HEADER.FIELDS.NOT" => SectionText::HeaderFieldsNot(header_list(c)?),
+        "TEXT" => SectionText::Text,
+        "MIME" if in_part => SectionText::Mime,
+        // RFC 9051 §6.4.5.1: the message itself has HEADER, a part has MIME.
+        "MIME" => return c.fail_at(at, "MIME needs the number of a part before it"),
+        _ => return c.fail_at(at, "expected HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT or the number of a part"),
+    })
+}
+
+// header-list     = "(" header-fld-name *(SP header-fld-name) ")"
+// header-fld-name = astring
+fn header_list(c: &mut Cursor<'_>) -> Parsed<Vec<Vec<u8>>> {
+    c.space()?;
+    c.full_list("expected a list of field names", |c| c.astring("expected the name of a field"))
+}
+
+// section-part    = nz-number *("." nz-number)
+/// The numbers, and whether a dot without a number follows them.
+fn section_part(c: &mut Cursor<'_>) -> Parsed<(Vec<u32>, bool)> {
+    let mut part = Vec::new();
+    while c.peek().is_some_and(|b| b.is_ascii_digit()) {
+        if part.len() > MIME_DEPTH {
+            return c.fail("no message is nested so deep");
+        }
+        part.push(c.nz_number()?);
+        if !c.take(b'.') {
+            return Ok((part, false));
+        }
+    }
+    let open = !part.is_empty();
+    Ok((part, open))
+}
+
+// section-binary  = "[" [section-part] "]"
+fn section_binary(c: &mut Cursor<'_>) -> Parsed<Vec<u32>> {
+    c.expect(b'[', "expected [")?;
+    let (part, open) = section_part(c)?;
+    if open || c.peek() != Some(b']') {
+        // RFC 3516 §4: BINARY is of parts, not of headers or texts.
+        return c.fail("expected part numbers and ]");
+    }
+    c.take(b']');
+    Ok(part)
+}
+
+// partial         = "<" number64 "." nz-number64 ">"
+fn partial(c: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
+    if !c.take(b'<') {
+        return Ok(None);
+    }
+    let offset = c.number64()?;
+    c.expect(b'.', "expected . and a length")?;
+    let at = c.place();
+    let length = c.number64()?;
+    if length == 0 {
+        return c.fail_at(at, "the length cannot be zero");
+    }
+    c.expect(b'>', "expected >")?;
+    Ok(Some(Partial { offset, length }))
+}

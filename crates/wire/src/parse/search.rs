@@ -1,0 +1,207 @@
+//! SEARCH: options, charset, and the tree of criteria, whose depth and size are counted.
+
+use columba_types::limits::{NESTING_DEPTH, SEARCH_KEYS};
+use columba_types::{Flag, SystemFlags};
+
+use super::cursor::{Cursor, Parsed};
+use super::date::date;
+use super::set::message_set;
+use super::store::keyword;
+use crate::command::{CommandBody, Numbering, Search, SearchKey, SearchReturn};
+
+// search          = "SEARCH" [search-return-opts] SP search-program
+// search-program  = ["CHARSET" SP charset SP] search-key *(SP search-key)
+pub(super) fn search(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandBody> {
+    c.space()?;
+    let mut returns = None;
+    if c.take_name("RETURN") {
+        c.space()?;
+        returns = Some(search_return(c)?);
+        c.space()?;
+    }
+    let mut charset = None;
+    if c.take_name("CHARSET") {
+        c.space()?;
+        charset = Some(c.astring("expected the name of a charset")?);
+        c.space()?;
+    }
+    let mut keys = Keys { left: SEARCH_KEYS };
+    let key = keys.conjunction(c, 0, |c| matches!(c.rest(), [] | [b' ']))?;
+    Ok(CommandBody::Search(Search { numbering, returns, charset, key }))
+}
+
+// search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"
+// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
+fn search_return(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
+    let options = c.list("expected a list of return options", |c| {
+        let at = c.place();
+        let none = SearchReturn::default();
+        Ok(match c.name().as_str() {
+            "MIN" => SearchReturn { min: true, ..none },
+            "MAX" => SearchReturn { max: true, ..none },
+            "ALL" => SearchReturn { all: true, ..none },
+            "COUNT" => SearchReturn { count: true, ..none },
+            "SAVE" => SearchReturn { save: true, ..none },
+            _ => return c.fail_at(at, "unknown SEARCH return option"),
+        })
+    })?;
+    // RFC 9051 §6.4.4: an empty list means ALL.
+    let mut returns = SearchReturn { all: options.is_empty(), ..SearchReturn::default() };
+    for option in options {
+        returns.min |= option.min;
+        returns.max |= option.max;
+        returns.all |= option.all;
+        returns.count |= option.count;
+        returns.save |= option.save;
+    }
+    Ok(returns)
+}
+
+/// Counts the keys of one command.
+struct Keys {
+    left: usize,
+}
+
+impl Keys {
+    /// `search-key *(SP search-key)` up to where `at_end` holds; a single key is itself.
+    fn conjunction(&mut self, c: &mut Cursor<'_>, depth: usize, at_end: fn(&Cursor<'_>) -> bool) -> Parsed<SearchKey> {
+        let first = self.key(c, depth)?;
+        if at_end(c) {
+            return Ok(first);
+        }
+        let mut keys = vec![first];
+        while !at_end(c) {
+            c.space()?;
+            keys.push(self.key(c, depth)?);
+        }
+        Ok(SearchKey::And(keys))
+    }
+
+    // search-key = … / "NOT" SP search-key / "OR" SP search-key SP search-key / "(" search-key *(SP search-key) ")"
+    fn key(&mut self, c: &mut Cursor<'_>, depth: usize) -> Parsed<SearchKey> {
+        if depth >= NESTING_DEPTH {
+            return c.fail("the criteria are nested too deep");
+        }
+        self.left = match self.left.checked_sub(1) {
+            Some(left) => left,
+            None => return c.fail("there are too many criteria"),
+        };
+        match c.peek() {
+            Some(b'(') => {
+                c.take(b'(');
+                let key = self.conjunction(c, depth + 1, |c| c.peek() == Some(b')'))?;
+                c.expect(b')', "expected )")?;
+                return Ok(key);
+            }
+            Some(b'0'..=b'9' | b'*' | b'$') => return message_set(c).map(SearchKey::Seq),
+            _ => {}
+        }
+        let at = c.place();
+        let name = c.name();
+        match name.as_str() {
+            "NOT" => {
+                c.space()?;
+                Ok(SearchKey::Not(Box::new(self.key(c, depth + 1)?)))
+            }
+            "OR" => {
+                c.space()?;
+                let one = self.key(c, depth + 1)?;
+                c.space()?;
+                let other = self.key(c, depth + 1)?;
+                Ok(SearchKey::Or(Box::new(one), Box::new(other)))
+            }
+            name => simple(c, name, at),
+        }
+    }
+}
+
+/// A key that holds no other one.
+fn simple(c: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<SearchKey> {
+    if let Some(key) = bare(name) {
+        return Ok(key);
+    }
+    Ok(match name {
+        "KEYWORD" => flag_keyword(c)?,
+        "UNKEYWORD" => SearchKey::Not(Box::new(flag_keyword(c)?)),
+        "UID" => {
+            c.space()?;
+            SearchKey::Uid(message_set(c)?)
+        }
+        "BCC" => SearchKey::Bcc(argument(c)?),
+        "BODY" => SearchKey::Body(argument(c)?),
+        "CC" => SearchKey::Cc(argument(c)?),
+        "FROM" => SearchKey::From(argument(c)?),
+        "HEADER" => {
+            c.space()?;
+            let field = c.astring("expected the name of a field")?;
+            SearchKey::Header(field, argument(c)?)
+        }
+        "SUBJECT" => SearchKey::Subject(argument(c)?),
+        "TEXT" => SearchKey::Text(argument(c)?),
+        "TO" => SearchKey::To(argument(c)?),
+        "BEFORE" | "ON" | "SINCE" | "SENTBEFORE" | "SENTON" | "SENTSINCE" => {
+            c.space()?;
+            let date = date(c)?;
+            match name {
+                "BEFORE" => SearchKey::Before(date),
+                "ON" => SearchKey::On(date),
+                "SINCE" => SearchKey::Since(date),
+                "SENTBEFORE" => SearchKey::SentBefore(date),
+                "SENTON" => SearchKey::SentOn(date),
+                _ => SearchKey::SentSince(date),
+            }
+        }
+        "LARGER" => {
+            c.space()?;
+            SearchKey::Larger(c.number64()?)
+        }
+        "SMALLER" => {
+            c.space()?;
+            SearchKey::Smaller(c.number64()?)
+        }
+        // RFC 5032 §5: "OLDER" SP nz-number, "YOUNGER" SP nz-number
+        "OLDER" => {
+            c.space()?;
+            SearchKey::Older(c.nz_number()?)
+        }
+        "YOUNGER" => {
+            c.space()?;
+            SearchKey::Younger(c.nz_number()?)
+        }
+        _ => return c.fail_at(at, "unknown search key"),
+    })
+}
+
+/// A key without an argument.
+fn bare(name: &str) -> Option<SearchKey> {
+    let has = |flag| SearchKey::Flag(Flag::System(flag));
+    let lacks = |flag| SearchKey::Not(Box::new(has(flag)));
+    Some(match name {
+        "ALL" => SearchKey::All,
+        "ANSWERED" => has(SystemFlags::ANSWERED),
+        "DELETED" => has(SystemFlags::DELETED),
+        "DRAFT" => has(SystemFlags::DRAFT),
+        "FLAGGED" => has(SystemFlags::FLAGGED),
+        "SEEN" => has(SystemFlags::SEEN),
+        "UNANSWERED" => lacks(SystemFlags::ANSWERED),
+        "UNDELETED" => lacks(SystemFlags::DELETED),
+        "UNDRAFT" => lacks(SystemFlags::DRAFT),
+        "UNFLAGGED" => lacks(SystemFlags::FLAGGED),
+        "UNSEEN" => lacks(SystemFlags::SEEN),
+        // RFC 3501 §6.4.4
+        "NEW" => SearchKey::New,
+        "OLD" => SearchKey::Old,
+        "RECENT" => SearchKey::Recent,
+        _ => return None,
+    })
+}
+
+fn flag_keyword(c: &mut Cursor<'_>) -> Parsed<SearchKey> {
+    c.space()?;
+    Ok(SearchKey::Flag(Flag::Keyword(keyword(c)?)))
+}
+
+fn argument(c: &mut Cursor<'_>) -> Parsed<Vec<u8>> {
+    c.space()?;
+    c.astring("expected a string to search for")
+}

@@ -1,0 +1,105 @@
+//! Commands that name messages and change something: STORE, COPY, MOVE, EXPUNGE; and flags.
+
+use columba_types::limits::LIST_ITEMS;
+use columba_types::{Flag, Keyword, SystemFlags};
+
+use super::cursor::{Cursor, Parsed};
+use super::set::message_set;
+use crate::command::{CommandBody, Numbering, StoreAction};
+
+// store           = "STORE" SP sequence-set SP store-att-flags
+// store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
+pub(super) fn store(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandBody> {
+    c.space()?;
+    let set = message_set(c)?;
+    c.space()?;
+    let at = c.place();
+    let action = match c.peek() {
+        Some(b'+') => StoreAction::Add,
+        Some(b'-') => StoreAction::Remove,
+        _ => StoreAction::Replace,
+    };
+    if action != StoreAction::Replace {
+        c.take(b'+');
+        c.take(b'-');
+    }
+    let silent = match c.name().as_str() {
+        "FLAGS" => false,
+        "FLAGS.SILENT" => true,
+        _ => return c.fail_at(at, "expected FLAGS, +FLAGS or -FLAGS, with or without .SILENT"),
+    };
+    c.space()?;
+    let flags = if c.peek() == Some(b'(') { flag_list(c)? } else { bare_flags(c)? };
+    Ok(CommandBody::Store { numbering, set, action, silent, flags })
+}
+
+// flag-list       = "(" [flag *(SP flag)] ")"
+pub(super) fn flag_list(c: &mut Cursor<'_>) -> Parsed<Vec<Flag>> {
+    let flags = c.list("expected a list of flags", flag)?;
+    Ok(flags.into_iter().flatten().collect())
+}
+
+fn bare_flags(c: &mut Cursor<'_>) -> Parsed<Vec<Flag>> {
+    let mut flags = Vec::new();
+    for _ in 0..LIST_ITEMS {
+        flags.extend(flag(c)?);
+        if matches!(c.rest(), [] | [b' ']) {
+            return Ok(flags);
+        }
+        c.space()?;
+    }
+    c.fail("the list has too many items")
+}
+
+// flag            = "\Answered" / "\Flagged" / "\Deleted" / "\Seen" / "\Draft" / flag-keyword / flag-extension
+/// `None` for \Recent, which no client can set or clear (RFC 3501 §2.3.2) and some send back nevertheless.
+fn flag(c: &mut Cursor<'_>) -> Parsed<Option<Flag>> {
+    let at = c.place();
+    if !c.take(b'\\') {
+        return keyword(c).map(Flag::Keyword).map(Some);
+    }
+    let name = c.atom("expected the name of a flag")?;
+    if name.eq_ignore_ascii_case("Recent") {
+        return Ok(None);
+    }
+    match SystemFlags::ALL.iter().find(|(_, known)| known.get(1..).is_some_and(|k| k.eq_ignore_ascii_case(name))) {
+        Some((flag, _)) => Ok(Some(Flag::System(*flag))),
+        // RFC 9051 §2.3.2: a flag that begins with a backslash is defined by an RFC; we know of no other.
+        None => c.fail_at(at, "unknown flag that begins with a backslash"),
+    }
+}
+
+// flag-keyword    = "$MDNSent" / "$Forwarded" / "$Junk" / "$NotJunk" / "$Phishing" / atom
+pub(super) fn keyword(c: &mut Cursor<'_>) -> Parsed<Keyword> {
+    let at = c.place();
+    let atom = c.atom("expected a flag")?;
+    match Keyword::new(atom) {
+        Ok(keyword) => Ok(keyword),
+        Err(_) => c.fail_at(at, "the keyword is too long"),
+    }
+}
+
+// copy            = "COPY" SP sequence-set SP mailbox
+pub(super) fn copy(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandBody> {
+    c.space()?;
+    let set = message_set(c)?;
+    c.space()?;
+    let mailbox = c.mailbox()?;
+    Ok(CommandBody::Copy { numbering, set, mailbox })
+}
+
+// move            = "MOVE" SP sequence-set SP mailbox
+pub(super) fn r#move(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandBody> {
+    c.space()?;
+    let set = message_set(c)?;
+    c.space()?;
+    let mailbox = c.mailbox()?;
+    Ok(CommandBody::Move { numbering, set, mailbox })
+}
+
+// uid-expunge     = "EXPUNGE" SP sequence-set
+pub(super) fn uid_expunge(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    c.space()?;
+    let uids = Some(message_set(c)?);
+    Ok(CommandBody::Expunge { uids })
+}
