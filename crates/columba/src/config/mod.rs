@@ -1,0 +1,235 @@
+//! The configuration: what can be set, what holds when it is not, and how it looks when it is shown.
+//! Reading a file is in `read`; nothing here opens a socket or a store.
+//!
+//! Invariants:
+//! - An empty file is valid, and every default is safe.
+//! - A key that is not known is a mistake, never ignored.
+
+mod address;
+mod mistake;
+mod read;
+mod reader;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use columba_types::limits;
+use serde::Serialize;
+
+pub(crate) use address::{Address, Network};
+pub(crate) use mistake::Mistake;
+pub(crate) use read::read;
+
+/// The commented file that `columba config default` prints. Everything in it is the default.
+pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
+
+/// The `version` this Columba reads and writes.
+pub(crate) const VERSION: u64 = 1;
+
+/// Where a configuration is looked for when none is named.
+pub(crate) const DEFAULT_PATH: &str = "/etc/columba/columba.toml";
+
+/// Everything that can be set, with defaults filled in.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub(crate) struct Config {
+    pub(crate) version: u64,
+    /// The data directory.
+    pub(crate) data: PathBuf,
+    /// How the server calls itself in greetings and trace fields.
+    pub(crate) host_name: String,
+    /// Never empty.
+    #[serde(rename = "listener")]
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) auth: Auth,
+    pub(crate) limits: Limits,
+    pub(crate) store: StoreSettings,
+}
+
+/// One address that is listened on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Listener {
+    pub(crate) protocol: Protocol,
+    pub(crate) address: Address,
+    pub(crate) tls: Tls,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    Imap,
+    Lmtp,
+}
+
+impl Protocol {
+    pub(crate) const WORDS: [(&'static str, Self); 2] = [("imap", Self::Imap), ("lmtp", Self::Lmtp)];
+}
+
+/// How a listener's connections are protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tls {
+    StartTls,
+    Implicit,
+    None,
+}
+
+impl Tls {
+    pub(crate) const WORDS: [(&'static str, Self); 3] =
+        [("starttls", Self::StartTls), ("implicit", Self::Implicit), ("none", Self::None)];
+}
+
+/// The certificate chain and its key, both PEM.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub(crate) struct Auth {
+    /// Where LOGIN and PLAIN are allowed without TLS.
+    pub(crate) plaintext_networks: Vec<Network>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Limits {
+    /// Octets of the largest message taken.
+    pub(crate) message_bytes: u64,
+    pub(crate) connections: usize,
+    pub(crate) connections_per_account: usize,
+    pub(crate) connections_per_address: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: limits::MESSAGE_BYTES,
+            connections: limits::CONNECTIONS,
+            connections_per_account: limits::CONNECTIONS_PER_ACCOUNT,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct StoreSettings {
+    /// How long expunged messages can be brought back, in seconds.
+    #[serde(rename = "keep_expunged_secs", serialize_with = "as_secs")]
+    pub(crate) keep_expunged: Duration,
+    /// Files the accounts are spread over; looked at when the data directory is made, and never again.
+    pub(crate) shards: usize,
+}
+
+fn as_secs<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { keep_expunged: Duration::from_secs(7 * 86_400), shards: 4 }
+    }
+}
+
+impl Config {
+    /// What an empty file means, with its data in `data`.
+    pub(crate) fn defaults(data: PathBuf) -> Self {
+        let mut config = Self {
+            version: VERSION,
+            data,
+            host_name: host_name(),
+            listeners: Vec::new(),
+            tls: None,
+            auth: Auth::default(),
+            limits: Limits::default(),
+            store: StoreSettings::default(),
+        };
+        config.fill_listeners();
+        config
+    }
+
+    /// The listeners of a file that names none. Without a certificate nobody can log in from afar, so then IMAP
+    /// is there for this machine only.
+    fn fill_listeners(&mut self) {
+        let imap = |ip: &str, port: u16, tls| {
+            let ip: std::net::IpAddr = ip.parse().ok()?;
+            Some(Listener { protocol: Protocol::Imap, address: Address::Tcp((ip, port).into()), tls })
+        };
+        let imap = if self.tls.is_some() {
+            let (v4, v6) = ("0.0.0.0", "::");
+            let with_starttls = [imap(v4, 143, Tls::StartTls), imap(v6, 143, Tls::StartTls)];
+            with_starttls.into_iter().chain([imap(v4, 993, Tls::Implicit), imap(v6, 993, Tls::Implicit)]).collect()
+        } else {
+            vec![imap("127.0.0.1", 143, Tls::None), imap("::1", 143, Tls::None)]
+        };
+        self.listeners = imap.into_iter().flatten().collect();
+        let lmtp = Address::Unix(self.data.join("lmtp"));
+        self.listeners.push(Listener { protocol: Protocol::Lmtp, address: lmtp, tls: Tls::None });
+    }
+
+    /// The file that says all of this, for `columba config show`.
+    pub(crate) fn to_toml(&self) -> String {
+        let text = |s: &str| toml_edit::Value::from(s).to_string();
+        let path = |p: &Path| text(&p.to_string_lossy());
+        let mut out = format!("version = {}\n", self.version);
+        let _ = writeln!(out, "data = {}\nhost_name = {}", path(&self.data), text(&self.host_name));
+        for listener in &self.listeners {
+            let protocol = word_of(&Protocol::WORDS, listener.protocol);
+            let address = text(&listener.address.to_string());
+            let tls = word_of(&Tls::WORDS, listener.tls);
+            let _ = write!(out, "\n[[listener]]\nprotocol = \"{protocol}\"\naddress = {address}\ntls = \"{tls}\"\n");
+        }
+        if let Some(tls) = &self.tls {
+            let _ = write!(out, "\n[tls]\ncertificate = {}\nkey = {}\n", path(&tls.certificate), path(&tls.key));
+        }
+        let networks: Vec<String> = self.auth.plaintext_networks.iter().map(|n| text(&n.to_string())).collect();
+        let _ = write!(out, "\n[auth]\nplaintext_networks = [{}]\n", networks.join(", "));
+        let limits = &self.limits;
+        let _ = write!(
+            out,
+            "\n[limits]\nmessage_bytes = {}\nconnections = {}\nconnections_per_account = {}\nconnections_per_address = {}\n",
+            limits.message_bytes, limits.connections, limits.connections_per_account, limits.connections_per_address
+        );
+        let keep = self.store.keep_expunged.as_secs();
+        let _ = write!(out, "\n[store]\nkeep_expunged = \"{keep}s\"\nshards = {}\n", self.store.shards);
+        out
+    }
+}
+
+fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+    words.iter().find(|(_, v)| *v == value).map_or("", |(word, _)| word)
+}
+
+/// The name this machine gives itself.
+pub(crate) fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_file_says_nothing_but_the_defaults() {
+        let commented = DEFAULT_FILE;
+        let read_back = read(commented, Path::new("/etc/columba")).unwrap();
+        assert_eq!(read_back, read("", Path::new("/etc/columba")).unwrap());
+        // Every commented-out setting is one that could be written: without its `#` the file has no unknown setting.
+        let opened: String = commented.lines().map(|l| l.strip_prefix('#').unwrap_or(l)).fold(String::new(), |a, l| {
+            if l.contains(" = ") || l.starts_with('[') { a + l + "\n" } else { a }
+        });
+        let mistakes = read(&opened, Path::new("/etc/columba")).err().unwrap_or_default();
+        assert!(mistakes.iter().all(|m| !m.what.contains("no setting")), "{mistakes:?}");
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_as_the_same() {
+        let mut config = Config::defaults("/srv/mail \"x\"".into());
+        config.auth.plaintext_networks = vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
+        config.limits.connections = 5;
+        config.store.keep_expunged = Duration::from_secs(90);
+        assert_eq!(read(&config.to_toml(), Path::new("/")).unwrap(), config);
+    }
+}

@@ -1,0 +1,402 @@
+//! Reads a configuration file: each setting with its checks. All mistakes come at once, in the file's order.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::address::{Address, Unreadable};
+use super::mistake::Mistake;
+use super::reader::{Reader, Section, Spanned};
+use super::{Config, Listener, Protocol, Tls, TlsFiles, VERSION};
+
+const TOP: &[&str] = &["version", "data", "host_name", "listener", "tls", "auth", "limits", "store"];
+const LISTENER: &[&str] = &["protocol", "address", "tls"];
+const TLS: &[&str] = &["certificate", "key"];
+const AUTH: &[&str] = &["plaintext_networks"];
+const LIMITS: &[&str] = &["message_bytes", "connections", "connections_per_account", "connections_per_address"];
+const STORE: &[&str] = &["keep_expunged", "shards"];
+
+/// Reads `text`; paths in it are relative to `base`, the directory of the file.
+///
+/// # Errors
+/// Every mistake there is. A file that is no TOML at all has the first one only; one for a newer Columba just that.
+pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Vec<Mistake>> {
+    let document = match toml_edit::Document::parse(text) {
+        Ok(document) => document,
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            let what = format!("this is not TOML: {}", error.message().lines().next().unwrap_or_default());
+            return Err(vec![Mistake::new(text, span, what, "mend this place; what follows is not looked at yet")]);
+        }
+    };
+    let mut version_reader = Reader::new(text);
+    // Only `version` is looked at here, so what else there is is nothing new to it.
+    let bare = Section::only(document.as_table());
+    if let Some(version) = version_reader.number(&bare, "version", 1..=u64::MAX >> 1)
+        && version.value > VERSION
+    {
+        let what = format!("this file is for a newer Columba (version {})", version.value);
+        let fix = format!("this is Columba {}, which reads version {VERSION}", env!("CARGO_PKG_VERSION"));
+        return Err(vec![Mistake::new(text, version.span, what, fix)]);
+    }
+    let mut reader = Reader::new(text);
+    let config = read_all(&mut reader, document.as_table(), base);
+    if reader.mistakes.is_empty() {
+        return Ok(config);
+    }
+    reader.mistakes.sort_by_key(|m| (m.line, m.column));
+    Err(reader.mistakes)
+}
+
+fn read_all(reader: &mut Reader<'_>, table: &toml_edit::Table, base: &Path) -> Config {
+    let top = reader.section("", table, TOP);
+    reader.number(&top, "version", 1..=u64::MAX >> 1);
+    let mut config = Config::defaults(PathBuf::from("/var/lib/columba"));
+    if let Some(data) = reader.string(&top, "data") {
+        config.data = base.join(&data.value);
+        check_data(reader, &data, &config.data);
+    }
+    if let Some(name) = reader.string(&top, "host_name") {
+        check_host_name(reader, &name);
+        config.host_name = name.value;
+    }
+    let tls_written = top.has("tls");
+    if let Some((section, span)) = reader.subsection(&top, "tls", "[tls]", TLS) {
+        config.tls = read_tls(reader, &section, &span, base);
+    }
+    if let Some((section, _)) = reader.subsection(&top, "auth", "[auth]", AUTH) {
+        read_auth(reader, &section, &mut config);
+    }
+    if let Some((section, _)) = reader.subsection(&top, "limits", "[limits]", LIMITS) {
+        read_limits(reader, &section, &mut config);
+    }
+    if let Some((section, _)) = reader.subsection(&top, "store", "[store]", STORE) {
+        read_store(reader, &section, &mut config);
+    }
+    let sections = reader.subsections(&top, "listener", "[[listener]]", LISTENER);
+    if sections.is_empty() {
+        config.fill_listeners();
+    } else {
+        config.listeners = read_listeners(reader, &sections, base, tls_written);
+    }
+    config
+}
+
+fn check_data(reader: &mut Reader<'_>, written: &Spanned<String>, path: &Path) {
+    if written.value.is_empty() {
+        reader.mistake(&written.span, "`data` is empty", "name the data directory, for instance \"/var/lib/columba\"");
+    } else if path.exists() && !path.is_dir() {
+        let what = format!("{} is not a directory", path.display());
+        reader.mistake(&written.span, what, "name a directory; it is made when it is not there");
+    }
+}
+
+fn check_host_name(reader: &mut Reader<'_>, name: &Spanned<String>) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    if name.value.is_empty() || name.value.len() > 253 || !name.value.bytes().all(plain) {
+        let what = format!("\"{}\" is no host name", name.value);
+        reader.mistake(&name.span, what, "write letters, digits, hyphens and dots, for instance \"mail.example.org\"");
+    }
+}
+
+fn read_tls(reader: &mut Reader<'_>, section: &Section<'_>, span: &Range<usize>, base: &Path) -> Option<TlsFiles> {
+    let certificate = reader.string(section, "certificate");
+    let key = reader.string(section, "key");
+    for name in ["certificate", "key"] {
+        if !section.has(name) {
+            reader.mistake(span, format!("[tls] has no `{name}`"), format!("add {name} = \"…\", a PEM file"));
+        }
+    }
+    if let Some(certificate) = &certificate {
+        check_pem(reader, certificate, base, "CERTIFICATE", "a certificate");
+    }
+    if let Some(key) = &key {
+        check_pem(reader, key, base, "PRIVATE KEY", "a private key");
+    }
+    Some(TlsFiles { certificate: base.join(certificate?.value), key: base.join(key?.value) })
+}
+
+/// Whether the file is there and holds a PEM block of that kind. Whether it is a good one, rustls says at start.
+fn check_pem(reader: &mut Reader<'_>, written: &Spanned<String>, base: &Path, label: &str, wanted: &str) {
+    let path = base.join(&written.value);
+    match std::fs::read(&path) {
+        Err(error) => {
+            let what = format!("{} cannot be read: {error}", path.display());
+            let fix = format!("name a PEM file with {wanted} that this user may read");
+            reader.mistake(&written.span, what, fix);
+        }
+        Ok(octets) => {
+            let text = String::from_utf8_lossy(&octets);
+            let holds = |label: &str| text.lines().any(|l| l.starts_with("-----BEGIN ") && l.contains(label));
+            if !holds(label) {
+                let swapped = holds(if label == "CERTIFICATE" { "PRIVATE KEY" } else { "CERTIFICATE" });
+                let fix = if swapped { "are `certificate` and `key` swapped?" } else { "name a file in PEM form" };
+                reader.mistake(&written.span, format!("{} does not hold {wanted}", path.display()), fix);
+            }
+        }
+    }
+}
+
+fn read_auth(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Config) {
+    for network in reader.strings(section, "plaintext_networks").unwrap_or_default() {
+        match network.value.parse() {
+            Ok(parsed) => config.auth.plaintext_networks.push(parsed),
+            Err(Unreadable { what, fix }) => reader.mistake(&network.span, what, fix),
+        }
+    }
+}
+
+fn read_limits(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Config) {
+    let limits = &mut config.limits;
+    if let Some(octets) = reader.octets(section, "message_bytes") {
+        limits.message_bytes = octets.value;
+    }
+    let counts = [
+        ("connections", &mut limits.connections),
+        ("connections_per_account", &mut limits.connections_per_account),
+        ("connections_per_address", &mut limits.connections_per_address),
+    ];
+    for (key, setting) in counts {
+        if let Some(count) = reader.number(section, key, 1..=10_000_000) {
+            *setting = usize::try_from(count.value).unwrap_or(usize::MAX);
+        }
+    }
+}
+
+fn read_store(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Config) {
+    if let Some(keep) = reader.duration(section, "keep_expunged") {
+        config.store.keep_expunged = keep.value;
+    }
+    if let Some(shards) = reader.number(section, "shards", 1..=64) {
+        config.store.shards = usize::try_from(shards.value).unwrap_or(1);
+    }
+}
+
+fn read_listeners(
+    reader: &mut Reader<'_>,
+    sections: &[(Section<'_>, Range<usize>)],
+    base: &Path,
+    tls_written: bool,
+) -> Vec<Listener> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for (section, span) in sections {
+        let protocol = reader.word(section, "protocol", &Protocol::WORDS).map(|p| p.value);
+        if !section.has("protocol") {
+            reader.mistake(span, "this listener has no `protocol`", "add protocol = \"imap\" or \"lmtp\"");
+        }
+        let tls = read_listener_tls(reader, section, protocol, tls_written);
+        if !section.has("address") {
+            reader.mistake(span, "this listener has no `address`", "add address = \"0.0.0.0:143\" or \"unix:/…\"");
+        }
+        let Some(written) = reader.string(section, "address") else { continue };
+        let address = match written.value.parse::<Address>() {
+            Ok(address) => address.below(base),
+            Err(Unreadable { what, fix }) => {
+                reader.mistake(&written.span, what, fix);
+                continue;
+            }
+        };
+        check_address(reader, &written, &address, &listeners);
+        listeners.push(Listener { protocol: protocol.unwrap_or(Protocol::Imap), address, tls });
+    }
+    listeners
+}
+
+fn read_listener_tls(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    protocol: Option<Protocol>,
+    tls_written: bool,
+) -> Tls {
+    let by_default = match protocol {
+        Some(Protocol::Imap) if tls_written => Tls::StartTls,
+        _ => Tls::None,
+    };
+    let Some(tls) = reader.word(section, "tls", &Tls::WORDS) else { return by_default };
+    if tls.value != Tls::None && protocol == Some(Protocol::Lmtp) {
+        reader.mistake(&tls.span, "LMTP has no TLS here", "write tls = \"none\", and use a Unix socket or loopback");
+    } else if tls.value != Tls::None && !tls_written {
+        let what = "this listener wants TLS, and there is no certificate";
+        reader.mistake(&tls.span, what, "add a [tls] table with `certificate` and `key`");
+    }
+    tls.value
+}
+
+fn check_address(reader: &mut Reader<'_>, written: &Spanned<String>, address: &Address, before: &[Listener]) {
+    if before.iter().any(|l| collide(&l.address, address)) {
+        let what = format!("another listener has {address} already");
+        reader.mistake(&written.span, what, "give each listener its own address or port");
+    }
+    if let Address::Unix(path) = address {
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        // Within the data directory, which is made at start, the parent need not be there yet.
+        if !parent.exists() && parent.parent().is_none_or(|p| !p.exists()) {
+            let what = format!("the directory {} does not exist", parent.display());
+            reader.mistake(&written.span, what, "make it, or name a socket in one that exists");
+        }
+        // sun_path of sockaddr_un holds 108 octets with the NUL (unix(7)).
+        if path.as_os_str().len() > 107 {
+            let what = format!("the path of this socket has {} octets", path.as_os_str().len());
+            reader.mistake(&written.span, what, "choose a path of at most 107 octets");
+        }
+    }
+}
+
+/// Whether both cannot be listened on at once. Every IPv6 listener takes IPv6 only.
+fn collide(a: &Address, b: &Address) -> bool {
+    match (a, b) {
+        (Address::Tcp(a), Address::Tcp(b)) => {
+            let same_port = a.port() == b.port() && a.port() != 0 && a.is_ipv4() == b.is_ipv4();
+            let any = |x: &SocketAddr| x.ip().is_unspecified();
+            same_port && (a.ip() == b.ip() || any(a) || any(b))
+        }
+        (a, b) => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(text: &str) -> String {
+        let found = read(text, Path::new("/nonexistent")).unwrap_err();
+        found.iter().map(|m| m.render("c.toml", text)).collect()
+    }
+
+    #[test]
+    fn an_empty_file_is_valid() {
+        let config = read("", Path::new("/etc")).unwrap();
+        assert_eq!(config.data, Path::new("/var/lib/columba"));
+        assert_eq!(config.listeners.len(), 3);
+        assert!(config.listeners.iter().all(|l| l.tls == Tls::None));
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_for_that_alone() {
+        let text = "version = 2\nquantum = true\n";
+        let found = read(text, Path::new("/")).unwrap_err();
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.contains("newer Columba (version 2)"));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_its_place_and_fix() {
+        let text = r#"version = 1
+dta = "/srv/mail"
+data = 7
+listener = [{ protocol = "imap", address = "0.0.0.0:143" }, { protocol = "imap", address = "127.0.0.1:143" }]
+[limits]
+connections = "many"
+message_bytes = "25 megs"
+connections_per_account = 0
+[auth]
+plaintext_networks = ["10.1.0.0/8", 5]
+[store]
+keep_expunged = 7
+"#;
+        let expected = r#"c.toml:2:1: there is no setting `dta` at the top level
+    dta = "/srv/mail"
+    ^^^ did you mean `data`?
+c.toml:3:8: `data` is a text in quotes, not a whole number
+    data = 7
+           ^ write data = "7"
+c.toml:4:92: another listener has 127.0.0.1:143 already
+    listener = [{ protocol = "imap", address = "0.0.0.0:143" }, { protocol = "imap", address = "127.0.0.1:143" }]
+                                                                                               ^^^^^^^^^^^^^^^ give each listener its own address or port
+c.toml:6:15: `connections` is a whole number, not a text
+    connections = "many"
+                  ^^^^^^ write connections = 1
+c.toml:7:17: `message_bytes` cannot be "25 megs"
+    message_bytes = "25 megs"
+                    ^^^^^^^^^ write a number with KiB, MiB or GiB (or KB, MB, GB), for instance "256 MiB"
+c.toml:8:27: `connections_per_account` cannot be 0
+    connections_per_account = 0
+                              ^ write a number from 1 to 10000000
+c.toml:10:23: "10.1.0.0/8" has bits set beyond its prefix
+    plaintext_networks = ["10.1.0.0/8", 5]
+                          ^^^^^^^^^^^^ write 10.0.0.0/8
+c.toml:10:37: `plaintext_networks` is a list of texts, and this is a whole number
+    plaintext_networks = ["10.1.0.0/8", 5]
+                                        ^ put it in quotes
+c.toml:12:17: `keep_expunged` is a time span, not a whole number
+    keep_expunged = 7
+                    ^ write keep_expunged = "7d"
+"#;
+        let found = mistakes(text);
+        assert_eq!(found, expected, "{found}");
+    }
+
+    #[test]
+    fn listeners_and_certificates_are_checked() {
+        let text = r#"[[listener]]
+protocol = "imap"
+adress = "0.0.0.0:143"
+tls = "startls"
+[[listener]]
+protocol = "lmtp"
+address = "unix:/no/such/place/lmtp"
+tls = "implicit"
+[[listener]]
+protocol = "pop3"
+address = "143"
+[tls]
+certificate = "missing.pem"
+"#;
+        let expected = r#"c.toml:1:1: this listener has no `address`
+    [[listener]]
+    ^^^^^^^^^^^^ add address = "0.0.0.0:143" or "unix:/…"
+c.toml:3:1: there is no setting `adress` in [[listener]]
+    adress = "0.0.0.0:143"
+    ^^^^^^ did you mean `address`?
+c.toml:4:7: `tls` cannot be "startls"
+    tls = "startls"
+          ^^^^^^^^^ did you mean "starttls"?
+c.toml:7:11: the directory /no/such/place does not exist
+    address = "unix:/no/such/place/lmtp"
+              ^^^^^^^^^^^^^^^^^^^^^^^^^^ make it, or name a socket in one that exists
+c.toml:8:7: LMTP has no TLS here
+    tls = "implicit"
+          ^^^^^^^^^^ write tls = "none", and use a Unix socket or loopback
+c.toml:10:12: `protocol` cannot be "pop3"
+    protocol = "pop3"
+               ^^^^^^ write one of "imap", "lmtp"
+c.toml:11:11: "143" has no IP address
+    address = "143"
+              ^^^^^ write 0.0.0.0:143 for every IPv4 address
+c.toml:12:2: [tls] has no `key`
+    [tls]
+     ^^^ add key = "…", a PEM file
+c.toml:13:15: /nonexistent/missing.pem cannot be read: No such file or directory (os error 2)
+    certificate = "missing.pem"
+                  ^^^^^^^^^^^^^ name a PEM file with a certificate that this user may read
+"#;
+        let found = mistakes(text);
+        assert_eq!(found, expected, "{found}");
+    }
+
+    #[test]
+    fn tables_of_the_wrong_shape_are_told() {
+        let found = mistakes("tls = 1\nlistener = \"0.0.0.0:143\"\n");
+        assert!(found.contains("`tls` is a table, not a whole number"), "{found}");
+        assert!(found.contains("`listener` is a list of tables, not a text"), "{found}");
+        let found = mistakes("[listener]\nprotocol = \"imap\"\n");
+        assert!(found.contains("begin each with a line [[listener]], in double brackets"), "{found}");
+        let found = mistakes("a = \n");
+        assert!(found.starts_with("c.toml:1:5: this is not TOML"), "{found}");
+    }
+
+    #[test]
+    fn an_imap_listener_wants_starttls_when_there_is_a_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("c.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+        std::fs::write(dir.path().join("k.pem"), "-----BEGIN PRIVATE KEY-----\n").unwrap();
+        let text = "[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+        let config = read(text, dir.path()).unwrap();
+        assert_eq!(config.listeners.len(), 5);
+        let one = format!("{text}[[listener]]\nprotocol = \"imap\"\naddress = \"[::]:143\"\n");
+        assert_eq!(read(&one, dir.path()).unwrap().listeners[0].tls, Tls::StartTls);
+        let swapped = "[tls]\ncertificate = \"k.pem\"\nkey = \"c.pem\"\n";
+        let found = read(swapped, dir.path()).unwrap_err();
+        assert!(found.iter().all(|m| m.fix == "are `certificate` and `key` swapped?"), "{found:?}");
+    }
+}
