@@ -169,3 +169,14 @@ pub const LMTP_IDLE: Duration = Duration::from_secs(5 * 60);
 pub const LMTP_ERRORS: u32 = 50;
 /// Received fields above which a message is going in circles (RFC 5321 §6.3: 100). Answer: 554 5.4.6.
 pub const LMTP_RECEIVED_FIELDS: usize = 100;
+
+// --- administration (crate `columba`) ---
+
+/// Octets of one frame between the administration commands and the server; longer lists go in several.
+pub const ADMIN_FRAME_BYTES: usize = 1024 * 1024;
+/// Accounts of one administration request: a frame holds their names and credentials.
+pub const ADMIN_ACCOUNTS: usize = 500;
+/// Octets of messages that an import holds between reading them and their commit.
+pub const IMPORT_IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
+/// Between two looks for what expunged messages leave behind.
+pub const RECLAIM_INTERVAL: Duration = Duration::from_secs(15 * 60);
