@@ -17,6 +17,11 @@ impl Printer<'_> {
         self.first = true;
     }
 
+    /// Goes on with a FETCH response that another printer began; `first` if it has no item yet.
+    pub fn fetch_resume(&mut self, first: bool) {
+        self.first = first;
+    }
+
     /// `)` and the line end.
     pub fn fetch_end(&mut self) {
         self.first = false;
