@@ -1,0 +1,239 @@
+//! FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5). Answers are printed message by message and sent as they
+//! grow; no answer is ever held whole.
+
+mod body;
+
+use std::sync::Arc;
+
+use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
+use columba_types::{Flag, SystemFlags, UidSet, limits};
+use columba_wire::{Code, FetchItem, MessageSet, Numbering, PrintMode, Printer};
+use tracing::{error, warn};
+
+use self::body::Piece;
+use crate::context::Context;
+use crate::reply::{Done, Failure, Outcome};
+use crate::state::Selected;
+use crate::sync::fetch_flags;
+
+/// What is asked of every message.
+struct Wanted<'a> {
+    items: &'a [FetchItem],
+    /// Whether the UID comes unasked, because the command is UID FETCH (RFC 9051 §6.4.9).
+    with_uid: bool,
+    mode: PrintMode,
+}
+
+impl Wanted<'_> {
+    /// Whether anything needs more than the message's record.
+    fn needs_message(&self) -> bool {
+        let in_record =
+            |item: &FetchItem| matches!(item, FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size);
+        !self.items.iter().all(in_record)
+    }
+
+    /// Whether an answer has items before those that are octets of the message.
+    fn prints_before_pieces(&self) -> bool {
+        let octets = |item: &FetchItem| {
+            matches!(
+                item,
+                FetchItem::BodySection { .. }
+                    | FetchItem::Binary { .. }
+                    | FetchItem::BinarySize { .. }
+                    | FetchItem::Rfc822
+                    | FetchItem::Rfc822Header
+                    | FetchItem::Rfc822Text
+            )
+        };
+        self.with_uid || !self.items.iter().all(octets)
+    }
+
+    /// Whether it makes messages \Seen (RFC 9051 §6.4.5).
+    fn sets_seen(&self) -> bool {
+        self.items.iter().any(|item| match item {
+            FetchItem::BodySection { peek, .. } | FetchItem::Binary { peek, .. } => !peek,
+            FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+            _ => false,
+        })
+    }
+}
+
+/// What became of it.
+#[derive(Default)]
+struct Fetched {
+    /// Messages to be made \Seen.
+    unseen: UidSet,
+    /// Messages that another session expunged, and that are not remembered any more.
+    gone: bool,
+    /// What the tagged answer has to say of some message.
+    failure: Option<Failure>,
+}
+
+pub(super) async fn fetch(
+    context: &mut Context<'_, '_>,
+    numbering: Numbering,
+    set: &MessageSet,
+    items: &[FetchItem],
+) -> Outcome {
+    let uids = context.resolve(numbering, set)?;
+    let with_uid = numbering == Numbering::Uid && !items.contains(&FetchItem::Uid);
+    let wanted = Wanted { items, with_uid, mode: context.mode() };
+    let selected = context.selected()?;
+    let (mailbox, read_only) = (selected.mailbox.clone(), selected.read_only);
+    let snapshot = mailbox.snapshot();
+    let mut result = Fetched::default();
+    let records: Vec<Record>;
+    let ghosts = ghosts(&mailbox, &snapshot, &uids, &mut result);
+    if wanted.needs_message() {
+        let mail = context.mail()?;
+        records = snapshot.records_in(&uids).chain(&ghosts).copied().collect();
+        for batch in records.chunks(limits::PAGE_RECORDS) {
+            fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut result).await?;
+        }
+    } else {
+        for record in snapshot.records_in(&uids).chain(&ghosts) {
+            let (selected, channel) = context.selected_and_channel()?;
+            print(selected, &snapshot, record, None, &[], &wanted, &mut channel.printer(wanted.mode));
+            channel.relieve().await?;
+        }
+    }
+    if items.contains(&FetchItem::Flags) {
+        context.note_told(uids, &snapshot);
+    }
+    if wanted.sets_seen() && !read_only {
+        set_seen(&mailbox, &result.unseen).await?;
+    }
+    match result.failure {
+        Some(failure) => Err(failure),
+        None if result.gone => {
+            Err(Failure::no(Code::ExpungeIssued, "Some of the messages have been expunged by another session"))
+        }
+        None => Ok(Done::new("Fetched")),
+    }
+}
+
+/// Messages the client knows of that are gone, as far as the mailbox remembers them.
+fn ghosts(mailbox: &Mailbox, snapshot: &Snapshot, uids: &UidSet, result: &mut Fetched) -> Vec<Record> {
+    let there: u64 = snapshot.records_in(uids).count() as u64;
+    if there == uids.len() {
+        return Vec::new();
+    }
+    let missing = uids.difference(&snapshot.uids());
+    let ghosts: Vec<Record> = missing.uids().filter_map(|uid| mailbox.ghost(uid)).collect();
+    result.gone = (ghosts.len() as u64) < missing.len();
+    ghosts
+}
+
+/// Messages of which more than the record is asked: read together, printed one after the other.
+async fn fetch_messages(
+    context: &mut Context<'_, '_>,
+    mail: &Arc<AccountStore>,
+    snapshot: &Snapshot,
+    wanted: &Wanted<'_>,
+    records: &[Record],
+    result: &mut Fetched,
+) -> Result<(), Failure> {
+    let ids: Vec<_> = records.iter().map(|record| record.message).collect();
+    let messages = mail.messages(&ids).await?;
+    for (record, message) in records.iter().zip(messages) {
+        let Some(message) = message else {
+            result.gone = true;
+            continue;
+        };
+        let pieces = match body::pieces(mail, &message, wanted.items, wanted.mode).await {
+            Ok(pieces) => pieces,
+            Err(failure @ Failure::No(Some(Code::UnknownCte | Code::Parse), _)) => {
+                result.failure = Some(failure);
+                continue;
+            }
+            Err(Failure::No(Some(Code::Corruption), text)) => {
+                // One damaged message does not keep the others from being fetched.
+                error!(message = %message.id, %text, "a message cannot be read");
+                result.failure = Some(Failure::no(Code::Corruption, "Some of the messages are damaged"));
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        let (selected, channel) = context.selected_and_channel()?;
+        print(selected, snapshot, record, Some(&message), &pieces, wanted, &mut channel.printer(wanted.mode));
+        // Large pieces go out here, in the middle of the answer that `print` began.
+        body::send(channel, mail, &message, pieces, wanted.mode, !wanted.prints_before_pieces()).await?;
+        channel.relieve().await?;
+        if wanted.sets_seen() && !record.flags.system.contains(SystemFlags::SEEN) {
+            result.unseen.insert(record.uid.value());
+        }
+    }
+    Ok(())
+}
+
+/// One FETCH answer; if there are pieces of the body, all but those and its end.
+fn print(
+    selected: &Selected,
+    snapshot: &Snapshot,
+    record: &Record,
+    message: Option<&Message>,
+    pieces: &[Piece],
+    wanted: &Wanted<'_>,
+    printer: &mut Printer<'_>,
+) {
+    let Some(seq) = selected.view.seq(record.uid) else { return };
+    printer.fetch_begin(seq);
+    if wanted.with_uid {
+        printer.fetch_uid(record.uid);
+    }
+    for item in wanted.items {
+        match item {
+            FetchItem::Uid => printer.fetch_uid(record.uid),
+            FetchItem::Flags => fetch_flags(selected, snapshot, record, printer, wanted.mode),
+            FetchItem::InternalDate => printer.fetch_internal_date(record.internal_date),
+            FetchItem::Rfc822Size => printer.fetch_size(record.size),
+            _ => {
+                if let Some(message) = message {
+                    print_summary(message, item, printer, wanted.mode);
+                }
+            }
+        }
+    }
+    if message.is_none() || pieces.is_empty() {
+        printer.fetch_end();
+    }
+}
+
+/// What was worked out when the message arrived.
+fn print_summary(message: &Message, item: &FetchItem, printer: &mut Printer<'_>, mode: PrintMode) {
+    let summary = &message.summary;
+    let in_utf8 = |ascii: &bytes::Bytes, utf8: &Option<bytes::Bytes>| match utf8 {
+        Some(utf8) if mode.utf8 => utf8.clone(),
+        _ => ascii.clone(),
+    };
+    match item {
+        FetchItem::Envelope => {
+            printer.fetch_raw(b"ENVELOPE", &in_utf8(&summary.envelope, &summary.envelope_utf8));
+        }
+        FetchItem::BodyStructure => {
+            printer.fetch_raw(b"BODYSTRUCTURE", &in_utf8(&summary.body_structure, &summary.body_structure_utf8));
+        }
+        FetchItem::Body => {
+            let structure = in_utf8(&summary.body_structure, &summary.body_structure_utf8);
+            printer.fetch_raw(b"BODY", &columba_mime::without_extensions(&structure));
+        }
+        _ => {}
+    }
+}
+
+/// The client has read them (RFC 9051 §6.4.5). The change is told by the sync at the command's end. A store that can't
+/// take it is no reason to call the fetch failed: the client has got what it asked for.
+async fn set_seen(mailbox: &Mailbox, uids: &UidSet) -> Result<(), Failure> {
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let change = FlagChange { action: FlagAction::Add, flags: vec![Flag::System(SystemFlags::SEEN)] };
+    match mailbox.store(uids, change, None).await {
+        Ok(_) => Ok(()),
+        Err(error @ StoreError::Indeterminate(_)) => Err(error.into()),
+        Err(error) => {
+            warn!(%error, "messages could not be marked as seen");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! LOGIN (RFC 9051 §6.2.3), and what every way of logging in has in common.
+
+use columba_auth::Secret;
+use columba_store::AccountChange;
+use columba_types::limits;
+use columba_wire::{Code, FrameLimits};
+use tracing::{info, warn};
+
+use crate::capability;
+use crate::context::Context;
+use crate::reply::{Done, Failure, Outcome};
+use crate::state::Login;
+
+/// A name and a password in plain.
+pub(super) async fn login(
+    context: &mut Context<'_, '_>,
+    user: &[u8],
+    password: columba_wire::Secret,
+) -> Outcome {
+    let password = Secret::from(password.0);
+    if !capability::login_allowed(context.peer) {
+        return Err(privacy_required());
+    }
+    let Ok(user) = std::str::from_utf8(user) else { return refuse(context, "", "LOGIN") };
+    verify(context, user, password, "LOGIN").await
+}
+
+/// RFC 9051 §6.2.3, §7.1: the password was sent in the clear, and is not even looked at.
+pub(super) fn privacy_required() -> Failure {
+    Failure::no(Code::PrivacyRequired, "Passwords are taken only over TLS: use STARTTLS, or port 993")
+}
+
+/// Checks name and password. Unknown account, wrong password and disabled account are answered alike, after the same work.
+pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: Secret, how: &str) -> Outcome {
+    let account = context.services.store.account_named(user).await?;
+    let usable = account.filter(|account| !account.disabled);
+    let credentials = usable.as_ref().map(|account| account.credentials.clone()).unwrap_or_default();
+    let verdict = context.services.passwords.verify(credentials, password).await;
+    let Some(account) = usable.filter(|_| verdict.accepted) else { return refuse(context, user, how) };
+    if let Some(credentials) = verdict.replace {
+        let change = AccountChange { credentials: Some(credentials), ..AccountChange::default() };
+        if let Err(error) = context.services.store.update_account(account.id, change).await {
+            warn!(account = account.name, %error, "the stronger form of a password could not be stored");
+        }
+    }
+    // An account that has its fill is told so, never that the login failed.
+    let pass = context.services.gate.enter(context.peer.connection, account.id).map_err(|full| {
+        let text = format!("The account has {} connections already, which is its limit: close one first", full.limit);
+        Failure::No(Some(Code::Limit), text.into())
+    })?;
+    let mail = context.services.store.open_account(account.id).await?;
+    info!(connection = context.peer.connection, address = ?context.peer.address, account = account.name, how, "login");
+    context.state.login = Some(Box::new(Login { account, mail, selected: None, _pass: pass }));
+    context.state.login_failures = 0;
+    context.channel.authenticated = true;
+    context.channel.framer.set_limits(FrameLimits::AUTHENTICATED);
+    Ok(Done::with(Code::Capability(capability::line(context.peer, context.state)), "Logged in"))
+}
+
+/// One answer for every reason.
+fn refuse(context: &mut Context<'_, '_>, user: &str, how: &str) -> Outcome {
+    context.state.login_failures += 1;
+    let failures = context.state.login_failures;
+    warn!(connection = context.peer.connection, address = ?context.peer.address, account = user, how, failures, "login failed");
+    if failures >= limits::LOGIN_FAILURES {
+        return Err(Failure::Bye(Some(Code::AuthenticationFailed), "Too many failed logins".into()));
+    }
+    Err(Failure::no(Code::AuthenticationFailed, "The user name or the password is wrong"))
+}

@@ -1,0 +1,27 @@
+//! MOVE and UID MOVE (RFC 9051 §6.4.8): one commit, in which messages come and go.
+
+use columba_wire::{MessageSet, Numbering, RawMailbox, Status};
+
+use super::copy::{copy_uid, no_target, target};
+use crate::context::Context;
+use crate::reply::{Done, Outcome};
+
+/// COPYUID is told untagged, before the EXPUNGEs that the sync at the end tells (RFC 6851 §4.3).
+pub(super) async fn r#move(
+    context: &mut Context<'_, '_>,
+    numbering: Numbering,
+    set: &MessageSet,
+    raw: &RawMailbox,
+) -> Outcome {
+    let uids = context.resolve(numbering, set)?;
+    let target = target(context, raw).await?;
+    let mailbox = context.selected()?.mailbox.clone();
+    let moved = mailbox.move_to(&uids, &target).await.map_err(no_target)?;
+    match copy_uid(&moved) {
+        None => Ok(Done::new("There was nothing to move")),
+        Some(code) => {
+            context.printer().untagged(Status::Ok, Some(&code), "Moved");
+            Ok(Done::new("Moved"))
+        }
+    }
+}

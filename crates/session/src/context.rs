@@ -1,0 +1,95 @@
+//! What a command handler works with: the session's state and services, and the channel to the client.
+
+use std::sync::Arc;
+
+use columba_store::{AccountStore, Snapshot};
+use columba_types::{MailboxName, UidSet};
+use columba_wire::{Code, MessageSet, Numbering, PrintMode, Printer, RawMailbox};
+
+use crate::channel::{Channel, Ended};
+use crate::reply::Failure;
+use crate::services::{Peer, Services};
+use crate::state::{Login, Selected, State, Told};
+
+/// Lent to a handler for the time of one command.
+pub(crate) struct Context<'s, 'c> {
+    pub(crate) services: &'s Services,
+    pub(crate) peer: &'s Peer,
+    pub(crate) state: &'s mut State,
+    pub(crate) channel: &'s mut Channel<'c>,
+    /// What the command has told of flags.
+    pub(crate) told: Told,
+}
+
+impl<'c> Context<'_, 'c> {
+    pub(crate) fn mode(&self) -> PrintMode {
+        self.state.enabled.print_mode()
+    }
+
+    pub(crate) fn printer(&mut self) -> Printer<'_> {
+        let mode = self.mode();
+        self.channel.printer(mode)
+    }
+
+    /// The login; the command table has seen to it that there is one.
+    pub(crate) fn login(&mut self) -> Result<&mut Login, Failure> {
+        self.state.login.as_deref_mut().ok_or_else(|| Failure::bad("Log in first"))
+    }
+
+    pub(crate) fn mail(&mut self) -> Result<Arc<AccountStore>, Failure> {
+        Ok(self.login()?.mail.clone())
+    }
+
+    /// The selected mailbox; the command table has seen to it that there is one.
+    pub(crate) fn selected(&mut self) -> Result<&mut Selected, Failure> {
+        self.login()?.selected.as_deref_mut().ok_or_else(|| Failure::bad("Select a mailbox first"))
+    }
+
+    /// The selected mailbox, and where to print, both at once.
+    pub(crate) fn selected_and_channel(&mut self) -> Result<(&mut Selected, &mut Channel<'c>), Failure> {
+        let selected = self.state.login.as_deref_mut().and_then(|login| login.selected.as_deref_mut());
+        Ok((selected.ok_or_else(|| Failure::bad("Select a mailbox first"))?, self.channel))
+    }
+
+    /// A name as this client writes names. Normalised to NFC (RFC 9051 §5.1).
+    pub(crate) fn mailbox_name(&self, raw: &RawMailbox) -> Result<MailboxName, Failure> {
+        let text = raw.decode(self.state.enabled.name_form()).map_err(|why| Failure::no(Code::Cannot, why.to_string()))?;
+        columba_store::normalise_name(&text).map_err(|why| Failure::no(Code::Cannot, why.to_string()))
+    }
+
+    /// The UIDs a command means, among those the client knows of.
+    pub(crate) fn resolve(&mut self, numbering: Numbering, set: &MessageSet) -> Result<UidSet, Failure> {
+        self.selected()?.resolve(numbering, set)
+    }
+
+    /// Notes that the flags of `uids` have been told as `snapshot` has them.
+    pub(crate) fn note_told(&mut self, uids: UidSet, snapshot: &Snapshot) {
+        self.told = Told { uids, up_to: snapshot.head.highest_modseq };
+    }
+
+    pub(crate) async fn relieve(&mut self) -> Result<(), Ended> {
+        self.channel.relieve().await
+    }
+}
+
+impl Selected {
+    /// The UIDs a message set means, among those the client knows of.
+    ///
+    /// A sequence number beyond the end is an error (RFC 9051 §9 `seq-number`), a UID that is not there is not (§6.4.9).
+    pub(crate) fn resolve(&self, numbering: Numbering, set: &MessageSet) -> Result<UidSet, Failure> {
+        let exists = self.view.exists();
+        match (numbering, set) {
+            (_, MessageSet::Saved) => Ok(self.saved.intersection(&self.view.announced())),
+            (Numbering::Seq, MessageSet::Set(set)) => {
+                if set.highest_written() > exists || (exists == 0 && set.has_star()) {
+                    return Err(Failure::bad(format!("No such message: there are {exists} messages")));
+                }
+                Ok(self.view.uids_at(&set.resolve(exists)))
+            }
+            (Numbering::Uid, MessageSet::Set(set)) => {
+                let last = self.view.last().map_or(0, |uid| uid.value());
+                Ok(set.resolve(last).intersection(&self.view.announced()))
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The life of one connection: greeting, one command after the other, last words. Commands run in the order they were
+//! sent, each answered before the next begins, so pipelining needs no rule of its own (RFC 9051 §5.5).
+
+use std::sync::Arc;
+
+use columba_types::limits;
+use columba_wire::{Code, Command, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer, Refusal, RefusalReason};
+use columba_wire::{Status, Tag, parse_append_head, parse_command};
+use tracing::{debug, info, warn};
+
+use crate::capability;
+use crate::channel::{Buffers, Channel, Ended};
+use crate::commands;
+use crate::context::Context;
+use crate::link::{Link, Stop};
+use crate::reply::{Failure, Outcome, print_tagged};
+use crate::services::{Peer, Security, Services};
+use crate::state::{State, Told};
+use crate::sync::{Sync, sync};
+use crate::table::{CommandSpec, Expunges, PhaseKind, name_of, spec};
+
+/// One client's session. It outlives the link it runs on when TLS takes over.
+#[derive(Debug)]
+pub struct Session {
+    services: Arc<Services>,
+    peer: Peer,
+    state: State,
+    framer: Framer,
+    buffers: Buffers,
+    greeted: bool,
+}
+
+/// How a session leaves its link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Over: the link is to be closed.
+    Closed,
+    /// The client has been told to begin TLS: do the handshake, call [`Session::tls_started`], and run again.
+    StartTls,
+}
+
+/// What to do after a frame was dealt with.
+enum Next {
+    Continue,
+    StartTls,
+    Close,
+}
+
+impl Session {
+    /// A session that has said nothing yet.
+    pub fn new(services: Arc<Services>, peer: Peer) -> Self {
+        let framer = Framer::new(FrameLimits::UNAUTHENTICATED);
+        Self { services, peer, state: State::default(), framer, buffers: Buffers::default(), greeted: false }
+    }
+
+    /// TLS has taken over. Nothing that came before it counts (RFC 9051 §6.2.1).
+    pub fn tls_started(&mut self) {
+        self.peer.security = Security::Tls;
+        self.state = State::default();
+        self.framer = Framer::new(FrameLimits::UNAUTHENTICATED);
+        self.buffers = Buffers::default();
+    }
+
+    /// The account that is logged in, for the list of connections.
+    pub fn account_name(&self) -> Option<&str> {
+        self.state.login.as_ref().map(|login| login.account.name.as_str())
+    }
+
+    /// Talks with the client until the end.
+    pub async fn run(&mut self, link: &mut dyn Link) -> End {
+        let authenticated = self.state.login.is_some();
+        let mut channel = Channel::new(link, &mut self.framer, &mut self.buffers, authenticated);
+        let mut turn = Turn { services: &self.services, peer: &self.peer, state: &mut self.state };
+        if !self.greeted {
+            self.greeted = true;
+            turn.greet(&mut channel);
+        }
+        let ended = loop {
+            let frame = match channel.frame().await {
+                Ok(frame) => frame,
+                Err(ended) => break ended,
+            };
+            // Boxed, so that a connection which waits for its next command holds no room for running one.
+            match Box::pin(turn.frame(&mut channel, frame)).await {
+                Ok(Next::Continue) => {}
+                Ok(Next::StartTls) => {
+                    channel.discard_input();
+                    match channel.flush().await {
+                        Ok(()) => return End::StartTls,
+                        Err(ended) => break ended,
+                    }
+                }
+                Ok(Next::Close) => {
+                    _ = channel.flush().await;
+                    return End::Closed;
+                }
+                Err(ended) => break ended,
+            }
+        };
+        turn.farewell(&mut channel, &ended).await;
+        self.state = State::default();
+        End::Closed
+    }
+}
+
+/// The parts of a session that a command works on, while the channel has the rest.
+struct Turn<'s> {
+    services: &'s Arc<Services>,
+    peer: &'s Peer,
+    state: &'s mut State,
+}
+
+impl Turn<'_> {
+    fn greet(&mut self, channel: &mut Channel<'_>) {
+        let code = Code::Capability(capability::line(self.peer, self.state));
+        let text = format!("{} ready", self.services.settings.server_name);
+        channel.printer(self.state.enabled.print_mode()).untagged(Status::Ok, Some(&code), &text);
+    }
+
+    /// Last words to a client that is still there.
+    async fn farewell(&mut self, channel: &mut Channel<'_>, ended: &Ended) {
+        let (code, text) = match ended {
+            Ended::Eof => return debug!(connection = self.peer.connection, "the client closed the connection"),
+            Ended::Io(error) => return debug!(connection = self.peer.connection, %error, "the connection broke"),
+            Ended::Silent => (None, "You were silent for too long"),
+            Ended::Stopped(Stop::Shutdown) => (Some(Code::Unavailable), "The server is being restarted"),
+            Ended::Stopped(Stop::Kicked) => (Some(Code::ContactAdmin), "Your administrator ended this connection"),
+        };
+        channel.printer(self.state.enabled.print_mode()).bye(code.as_ref(), text);
+        _ = channel.flush().await;
+    }
+
+    async fn frame(&mut self, channel: &mut Channel<'_>, frame: Frame) -> Result<Next, Ended> {
+        match frame {
+            Frame::Command(octets) => self.command(channel, &octets).await,
+            Frame::Literal(literal) => self.literal(channel, literal).await,
+            Frame::Refused(refusal) => self.refused(channel, &refusal).await,
+            // Streamed literals are read where they were asked for.
+            Frame::Data(_) | Frame::DataEnd => Ok(Next::Continue),
+        }
+    }
+
+    async fn command(&mut self, channel: &mut Channel<'_>, octets: &[u8]) -> Result<Next, Ended> {
+        if octets.is_empty() {
+            // Some clients send an empty line after a literal or DONE.
+            return Ok(Next::Continue);
+        }
+        match parse_command(octets, self.state.enabled.parse_mode()) {
+            Ok(command) => self.execute(channel, command).await,
+            Err(error) => self.unparsed(channel, error).await,
+        }
+    }
+
+    async fn execute(&mut self, channel: &mut Channel<'_>, command: Command) -> Result<Next, Ended> {
+        let Command { tag, body } = command;
+        let (name, numbering) = name_of(&body);
+        let mut context = self.context(channel);
+        let outcome = match spec(name) {
+            None => Err(Failure::bad("Unknown command")),
+            Some(spec) => match admitted(spec, &mut context) {
+                Err(failure) => Err(failure),
+                Ok(()) => {
+                    let outcome = commands::run(&mut context, &tag, body).await;
+                    let expunges = match spec.expunges {
+                        Expunges::Always => true,
+                        Expunges::Never => false,
+                        Expunges::UidForm => numbering == columba_wire::Numbering::Uid,
+                    };
+                    let uid = numbering == columba_wire::Numbering::Uid;
+                    settle(&mut context, outcome, Sync { expunges, uid }).await
+                }
+            },
+        };
+        let logged_out = name == "LOGOUT";
+        let starts_tls = name == "STARTTLS" && outcome.is_ok();
+        self.answer(channel, &tag, outcome).await.map(|next| match next {
+            Next::Continue if logged_out => Next::Close,
+            Next::Continue if starts_tls => Next::StartTls,
+            next => next,
+        })
+    }
+
+    /// A literal in the middle of a command: a message to be appended, or a part of the command itself.
+    async fn literal(&mut self, channel: &mut Channel<'_>, literal: LiteralHead) -> Result<Next, Ended> {
+        if self.state.login.is_some() {
+            match parse_append_head(channel.framer.head(), self.state.enabled.parse_mode()) {
+                Some(Ok(head)) => {
+                    let tag = head.tag.clone();
+                    let mut context = self.context(channel);
+                    let outcome = commands::append::append(&mut context, head, literal).await;
+                    let outcome = settle(&mut context, outcome, Sync { expunges: true, uid: false }).await;
+                    return self.answer(channel, &tag, outcome).await;
+                }
+                Some(Err(error)) => {
+                    channel.framer.refuse();
+                    return self.unparsed(channel, error).await;
+                }
+                None => {}
+            }
+        }
+        if channel.framer.accept() && literal.synchronizing {
+            channel.printer(self.state.enabled.print_mode()).continuation("OK");
+        }
+        Ok(Next::Continue)
+    }
+
+    async fn refused(&mut self, channel: &mut Channel<'_>, refusal: &Refusal) -> Result<Next, Ended> {
+        let code = match refusal.reason {
+            RefusalReason::CommandTooBig | RefusalReason::LiteralSize => Some(Code::TooBig),
+            _ => None,
+        };
+        let text = refusal.reason.to_string();
+        match (&refusal.tag, refusal.reason) {
+            (Some(tag), reason) if reason != RefusalReason::Endless => {
+                self.answer(channel, tag, Err(Failure::Bad(code, text.into()))).await
+            }
+            _ => self.bye(channel, code, &text),
+        }
+    }
+
+    async fn unparsed(&mut self, channel: &mut Channel<'_>, error: ParseError) -> Result<Next, Ended> {
+        debug!(connection = self.peer.connection, error = error.text, "not a command");
+        match &error.tag {
+            Some(tag) => self.answer(channel, tag, Err(Failure::bad(error.text))).await,
+            None => {
+                let mut printer = channel.printer(self.state.enabled.print_mode());
+                printer.untagged(Status::Bad, None, &error.text);
+                self.count_bad(channel)
+            }
+        }
+    }
+
+    /// The one place that writes tagged answers.
+    async fn answer(&mut self, channel: &mut Channel<'_>, tag: &Tag, outcome: Outcome) -> Result<Next, Ended> {
+        let mut printer: Printer<'_> = channel.printer(self.state.enabled.print_mode());
+        print_tagged(&mut printer, tag, &outcome);
+        match outcome {
+            Ok(_) | Err(Failure::No(..)) => {
+                self.state.bad_in_a_row = 0;
+                channel.relieve().await?;
+                Ok(Next::Continue)
+            }
+            Err(Failure::Bad(..)) => self.count_bad(channel),
+            Err(Failure::Bye(code, text)) => self.bye(channel, code, &text),
+            Err(Failure::Ended(ended)) => Err(ended),
+        }
+    }
+
+    fn count_bad(&mut self, channel: &mut Channel<'_>) -> Result<Next, Ended> {
+        self.state.bad_in_a_row += 1;
+        let most = match self.state.phase() {
+            PhaseKind::NotAuthenticated => limits::BAD_COMMANDS_UNAUTHENTICATED,
+            _ => limits::BAD_COMMANDS_IN_A_ROW,
+        };
+        if self.state.bad_in_a_row < most {
+            return Ok(Next::Continue);
+        }
+        self.bye(channel, None, "Too many commands that are none")
+    }
+
+    fn bye(&mut self, channel: &mut Channel<'_>, code: Option<Code>, text: &str) -> Result<Next, Ended> {
+        info!(connection = self.peer.connection, text, "connection ended by the server");
+        channel.printer(self.state.enabled.print_mode()).bye(code.as_ref(), text);
+        Ok(Next::Close)
+    }
+
+    fn context<'t, 'c>(&'t mut self, channel: &'t mut Channel<'c>) -> Context<'t, 'c> {
+        Context { services: self.services, peer: self.peer, state: self.state, channel, told: Told::default() }
+    }
+}
+
+/// Whether the command may be given now.
+fn admitted(spec: &CommandSpec, context: &mut Context<'_, '_>) -> Result<(), Failure> {
+    let phase = context.state.phase();
+    if !spec.phases.contains(&phase) {
+        return Err(Failure::bad(match phase {
+            PhaseKind::NotAuthenticated => format!("{}: log in first", spec.name),
+            PhaseKind::Authenticated if spec.phases == [PhaseKind::NotAuthenticated] => {
+                format!("{}: you are logged in already", spec.name)
+            }
+            PhaseKind::Authenticated => format!("{}: select a mailbox first", spec.name),
+            PhaseKind::Selected => format!("{}: not while a mailbox is selected", spec.name),
+        }));
+    }
+    if spec.writes && context.selected()?.read_only {
+        // RFC 9051 §6.3.3: nothing in an examined mailbox may change.
+        return Err(Failure::No(Some(Code::ReadOnly), "The mailbox was opened with EXAMINE, read-only".into()));
+    }
+    Ok(())
+}
+
+/// Tells what has changed meanwhile, before the tagged answer, and ends a session whose mailbox is gone.
+async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> Outcome {
+    if matches!(outcome, Err(Failure::Bye(..) | Failure::Ended(_))) {
+        return outcome;
+    }
+    let mode = context.mode();
+    let told = std::mem::take(&mut context.told);
+    let Ok((selected, channel)) = context.selected_and_channel() else { return outcome };
+    if selected.mailbox.is_deleted() {
+        warn!(connection = context.peer.connection, "the selected mailbox was deleted by another session");
+        return Err(Failure::Bye(None, "The selected mailbox was deleted".into()));
+    }
+    sync(selected, channel, mode, how, &told).await?;
+    outcome
+}

@@ -1,0 +1,149 @@
+//! Telling a client what has changed in its selected mailbox since it was told last: the one road on which EXPUNGE,
+//! EXISTS, RECENT, FLAGS and unsolicited FETCH travel, whoever made the change.
+
+use std::sync::Arc;
+
+use columba_store::{Record, Snapshot};
+use columba_types::{SystemFlags, UidSet};
+use columba_wire::{Code, PrintMode, Printer, Status};
+
+use crate::channel::{Channel, Ended};
+use crate::state::{Selected, Told};
+use crate::view::News;
+
+/// How to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sync {
+    /// Whether EXPUNGE may be told now (RFC 9051 §7.5.1).
+    pub(crate) expunges: bool,
+    /// Whether FETCH has to carry the UID: after a UID command (RFC 9051 §6.4.9); with rev2 it always does.
+    pub(crate) uid: bool,
+}
+
+/// Prints all that is new to the client and may be told. `told` is what the running command has told already.
+pub(crate) async fn sync(
+    selected: &mut Selected,
+    channel: &mut Channel<'_>,
+    mode: PrintMode,
+    how: Sync,
+    told: &Told,
+) -> Result<Arc<Snapshot>, Ended> {
+    let since = selected.view.told();
+    let catch_up = selected.mailbox.catch_up(since);
+    let snapshot = catch_up.snapshot;
+    let known_to = selected.view.seen_to();
+    let mut arrived = false;
+    if snapshot.head.highest_modseq > since {
+        let expunged = catch_up.expunged.unwrap_or_else(|| selected.view.announced().difference(&snapshot.uids()));
+        let mut new: Vec<u32> =
+            snapshot.records().rev().map(|r| r.uid.value()).take_while(|uid| *uid > known_to).collect();
+        new.reverse();
+        let last_uid = snapshot.head.uid_next.value() - 1;
+        let news = News {
+            expunged: &expunged,
+            arrived: &new.into_iter().collect(),
+            last_uid,
+            modseq: snapshot.head.highest_modseq,
+        };
+        arrived = selected.view.absorb(&news);
+    }
+    if how.expunges && selected.view.has_pending() {
+        for seq in selected.view.take_expunges() {
+            channel.printer(mode).expunge(seq);
+            channel.relieve().await?;
+        }
+    }
+    if arrived {
+        tell_arrivals(selected, &mut channel.printer(mode), mode);
+    }
+    tell_keywords(selected, &snapshot, &mut channel.printer(mode));
+    if snapshot.head.highest_modseq > since {
+        for record in snapshot.changed_since(since).filter(|r| r.uid.value() <= known_to) {
+            if record.modseq <= told.up_to && told.uids.contains(record.uid.value()) {
+                continue;
+            }
+            tell_flags(selected, &snapshot, record, &mut channel.printer(mode), mode, how.uid);
+            channel.relieve().await?;
+        }
+    }
+    Ok(snapshot)
+}
+
+fn tell_arrivals(selected: &mut Selected, printer: &mut Printer<'_>, mode: PrintMode) {
+    printer.exists(selected.view.exists());
+    if !mode.rev2 {
+        selected.claim_recent();
+        printer.recent(selected.recent_count());
+    }
+}
+
+/// FLAGS again when a keyword is new, before any FETCH that uses it (RFC 9051 §7.3.6).
+fn tell_keywords(selected: &mut Selected, snapshot: &Snapshot, printer: &mut Printer<'_>) {
+    if selected.keywords == snapshot.head.keywords {
+        return;
+    }
+    selected.keywords = snapshot.head.keywords.clone();
+    print_flags(selected, printer);
+}
+
+/// FLAGS and PERMANENTFLAGS as the mailbox is now.
+pub(crate) fn print_flags(selected: &Selected, printer: &mut Printer<'_>) {
+    let mut names: Vec<&str> = SystemFlags::ALL.iter().map(|(_, name)| *name).collect();
+    names.extend(selected.keywords.iter().filter(|k| !k.as_str().is_empty()).map(|keyword| keyword.as_str()));
+    printer.flags(&names);
+    let permanent = if selected.read_only { String::new() } else { format!("{} \\*", names.join(" ")) };
+    let text = if selected.read_only { "Read-only: no flag can be changed" } else { "These flags are kept" };
+    printer.untagged(Status::Ok, Some(&Code::PermanentFlags(permanent)), text);
+}
+
+/// `* n FETCH (FLAGS (…))`, with the UID where it belongs.
+pub(crate) fn tell_flags(
+    selected: &Selected,
+    snapshot: &Snapshot,
+    record: &Record,
+    printer: &mut Printer<'_>,
+    mode: PrintMode,
+    uid: bool,
+) {
+    let Some(seq) = selected.view.seq(record.uid) else { return };
+    printer.fetch_begin(seq);
+    // RFC 9051 App. E 21: rev2 gives the UID in every unsolicited FETCH.
+    if uid || mode.rev2 {
+        printer.fetch_uid(record.uid);
+    }
+    fetch_flags(selected, snapshot, record, printer, mode);
+    printer.fetch_end();
+}
+
+/// The FLAGS item of one message, with \Recent for rev1.
+pub(crate) fn fetch_flags(
+    selected: &Selected,
+    snapshot: &Snapshot,
+    record: &Record,
+    printer: &mut Printer<'_>,
+    mode: PrintMode,
+) {
+    let recent = !mode.rev2 && selected.recent.contains(record.uid.value());
+    let keywords = record.flags.keywords.indices().filter_map(|bit| snapshot.head.keywords.get(bit));
+    printer.fetch_flags(recent, record.flags.system, keywords.map(|keyword| keyword.as_str()));
+}
+
+impl Selected {
+    /// Takes the messages that no other session has been told are \Recent (RFC 3501 §2.3.2).
+    pub(crate) fn claim_recent(&mut self) {
+        let (from, to) = match self.read_only {
+            true => (self.mailbox.recent_from(), None),
+            false => {
+                let from = self.mailbox.claim_recent();
+                (from, Some(self.mailbox.recent_from()))
+            }
+        };
+        let high = to.map_or(u32::MAX, |to| to.value().saturating_sub(1)).min(self.view.seen_to());
+        self.recent = self.recent.union(&UidSet::range(from.value(), high));
+    }
+
+    /// How many of the messages the client knows of are \Recent to it.
+    pub(crate) fn recent_count(&self) -> u32 {
+        self.recent.intersection(&self.view.announced()).len() as u32
+    }
+}
