@@ -8,6 +8,8 @@
 //! - A password or an initial response never appears in a `Debug` text or an error text.
 //! - This crate never knows what a mailbox holds, who is logged in, or what a command does.
 
+#[cfg(test)]
+mod arbitrary;
 mod command;
 mod framer;
 mod input;

@@ -1,11 +1,447 @@
 //! Commands -> octets, for tests and for our own client: what the parser reads back as the same command.
 
-use crate::command::Command;
+use std::io::Write;
+
+use columba_types::{Date, Flag, NumSet, SetNum};
+
+use super::fetch::{part_numbers, print_section};
+use super::strings::{Announce, StringMode, decimal};
+use crate::command::{
+    Command, CommandBody, FetchItem, List, MessageSet, Numbering, Partial, Search, SearchKey, StatusItem, StoreAction,
+};
+use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
 
 /// Prints a command without its final line end. Literals are inline; one of at most 4,096 octets does not ask the
 /// server to say when (`{n+}`), a larger one does.
 pub fn print_command(command: &Command, mode: ParseMode) -> Vec<u8> {
-    let _ = mode;
-    command.tag.0.as_bytes().to_vec()
+    let mut out = Vec::with_capacity(64);
+    let strings = StringMode { utf8: mode.utf8, announce: Announce::NonSynchronizing };
+    out.extend_from_slice(command.tag.0.as_bytes());
+    out.push(b' ');
+    Writer { out: &mut out, strings }.body(&command.body);
+    out
+}
+
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    strings: StringMode,
+}
+
+impl Writer<'_> {
+    fn body(&mut self, body: &CommandBody) {
+        match body {
+            CommandBody::Capability => self.text("CAPABILITY"),
+            CommandBody::Noop => self.text("NOOP"),
+            CommandBody::Logout => self.text("LOGOUT"),
+            CommandBody::StartTls => self.text("STARTTLS"),
+            CommandBody::Namespace => self.text("NAMESPACE"),
+            CommandBody::Idle => self.text("IDLE"),
+            CommandBody::Check => self.text("CHECK"),
+            CommandBody::Close => self.text("CLOSE"),
+            CommandBody::Unselect => self.text("UNSELECT"),
+            CommandBody::Id(_)
+            | CommandBody::Authenticate { .. }
+            | CommandBody::Login { .. }
+            | CommandBody::Enable(_) => self.connection(body),
+            CommandBody::Expunge { .. }
+            | CommandBody::Search(_)
+            | CommandBody::Fetch { .. }
+            | CommandBody::Store { .. }
+            | CommandBody::Copy { .. }
+            | CommandBody::Move { .. } => self.messages(body),
+            _ => self.mailboxes(body),
+        }
+    }
+
+    fn connection(&mut self, body: &CommandBody) {
+        match body {
+            CommandBody::Id(None) => self.text("ID NIL"),
+            CommandBody::Id(Some(fields)) => {
+                self.text("ID ");
+                self.list(fields, |w, (name, value)| {
+                    w.strings.string(w.out, name);
+                    w.text(" ");
+                    w.strings.nstring(w.out, value.as_deref());
+                });
+            }
+            CommandBody::Authenticate { mechanism, initial } => {
+                self.text("AUTHENTICATE ");
+                self.text(mechanism);
+                if let Some(initial) = initial {
+                    self.text(" ");
+                    self.out.extend_from_slice(&initial.0);
+                }
+            }
+            CommandBody::Login { user, password } => {
+                self.text("LOGIN ");
+                self.strings.astring(self.out, user);
+                self.text(" ");
+                self.strings.astring(self.out, &password.0);
+            }
+            CommandBody::Enable(names) => {
+                self.text("ENABLE ");
+                self.spaced(names, |w, name| w.text(name));
+            }
+            _ => {}
+        }
+    }
+
+    fn mailboxes(&mut self, body: &CommandBody) {
+        match body {
+            CommandBody::Select { mailbox, read_only } => {
+                self.named(if *read_only { "EXAMINE" } else { "SELECT" }, mailbox);
+            }
+            CommandBody::Create { mailbox, special_use } => {
+                self.named("CREATE", mailbox);
+                if let Some(uses) = special_use {
+                    self.text(" (USE ");
+                    self.list(uses, |w, name| w.text(name));
+                    self.text(")");
+                }
+            }
+            CommandBody::Delete { mailbox } => self.named("DELETE", mailbox),
+            CommandBody::Rename { from, to } => {
+                self.named("RENAME", from);
+                self.text(" ");
+                self.mailbox(to);
+            }
+            CommandBody::Subscribe { mailbox } => self.named("SUBSCRIBE", mailbox),
+            CommandBody::Unsubscribe { mailbox } => self.named("UNSUBSCRIBE", mailbox),
+            CommandBody::List(list) => self.list_command(list),
+            CommandBody::Lsub { reference, pattern } => {
+                self.named("LSUB", reference);
+                self.text(" ");
+                self.mailbox(pattern);
+            }
+            CommandBody::Status { mailbox, items } => {
+                self.named("STATUS", mailbox);
+                self.text(" ");
+                self.status_items(items);
+            }
+            _ => {}
+        }
+    }
+
+    fn messages(&mut self, body: &CommandBody) {
+        match body {
+            CommandBody::Expunge { uids: None } => self.text("EXPUNGE"),
+            CommandBody::Expunge { uids: Some(uids) } => self.numbered("EXPUNGE", Numbering::Uid, uids),
+            CommandBody::Search(search) => self.search(search),
+            CommandBody::Fetch { numbering, set, items } => {
+                self.numbered("FETCH", *numbering, set);
+                self.text(" ");
+                self.list(items, Self::fetch_item);
+            }
+            CommandBody::Store { numbering, set, action, silent, flags } => {
+                self.numbered("STORE", *numbering, set);
+                self.text(match action {
+                    StoreAction::Replace => " FLAGS",
+                    StoreAction::Add => " +FLAGS",
+                    StoreAction::Remove => " -FLAGS",
+                });
+                self.text(if *silent { ".SILENT " } else { " " });
+                self.list(flags, Self::flag);
+            }
+            CommandBody::Copy { numbering, set, mailbox } => {
+                self.numbered("COPY", *numbering, set);
+                self.text(" ");
+                self.mailbox(mailbox);
+            }
+            CommandBody::Move { numbering, set, mailbox } => {
+                self.numbered("MOVE", *numbering, set);
+                self.text(" ");
+                self.mailbox(mailbox);
+            }
+            _ => {}
+        }
+    }
+
+    fn list_command(&mut self, list: &List) {
+        self.text("LIST ");
+        let (s, r) = (&list.selection, &list.returns);
+        if list.extended {
+            let options = [
+                (s.subscribed, "SUBSCRIBED"),
+                (s.remote, "REMOTE"),
+                (s.recursive_match, "RECURSIVEMATCH"),
+                (s.special_use, "SPECIAL-USE"),
+            ];
+            self.list(options.iter().filter(|o| o.0), |w, o| w.text(o.1));
+            self.text(" ");
+        }
+        self.mailbox(&list.reference);
+        self.text(" ");
+        match (list.extended, list.patterns.first()) {
+            (false, Some(pattern)) => self.mailbox(pattern),
+            _ => self.list(&list.patterns, Self::mailbox),
+        }
+        if !list.extended {
+            return;
+        }
+        self.text(" RETURN ");
+        let mut names = Vec::new();
+        let options = [(r.subscribed, "SUBSCRIBED"), (r.children, "CHILDREN"), (r.special_use, "SPECIAL-USE")];
+        names.extend(options.iter().filter(|o| o.0).map(|o| (o.1, None)));
+        names.extend(r.status.as_ref().map(|items| ("STATUS ", Some(items))));
+        self.list(names, |w, (name, items)| {
+            w.text(name);
+            if let Some(items) = items {
+                w.status_items(items);
+            }
+        });
+    }
+
+    fn search(&mut self, search: &Search) {
+        self.text(if search.numbering == Numbering::Uid { "UID SEARCH " } else { "SEARCH " });
+        if let Some(r) = search.returns {
+            let options = [(r.min, "MIN"), (r.max, "MAX"), (r.all, "ALL"), (r.count, "COUNT"), (r.save, "SAVE")];
+            self.text("RETURN ");
+            self.list(options.iter().filter(|o| o.0), |w, o| w.text(o.1));
+            self.text(" ");
+        }
+        if let Some(charset) = &search.charset {
+            self.text("CHARSET ");
+            self.strings.astring(self.out, charset);
+            self.text(" ");
+        }
+        match &search.key {
+            SearchKey::And(keys) => self.spaced(keys, Self::search_key),
+            key => self.search_key(key),
+        }
+    }
+
+    fn search_key(&mut self, key: &SearchKey) {
+        match key {
+            SearchKey::And(keys) => self.list(keys, Self::search_key),
+            SearchKey::Or(one, other) => {
+                self.text("OR ");
+                self.search_key(one);
+                self.text(" ");
+                self.search_key(other);
+            }
+            SearchKey::Not(key) => {
+                self.text("NOT ");
+                self.search_key(key);
+            }
+            SearchKey::All => self.text("ALL"),
+            SearchKey::Flag(Flag::System(flag)) => {
+                let name = flag.names().next().unwrap_or_default();
+                self.text(name.trim_start_matches('\\'));
+            }
+            SearchKey::Flag(Flag::Keyword(keyword)) => {
+                self.text("KEYWORD ");
+                self.text(keyword.as_str());
+            }
+            SearchKey::New => self.text("NEW"),
+            SearchKey::Old => self.text("OLD"),
+            SearchKey::Recent => self.text("RECENT"),
+            SearchKey::Seq(set) => self.set(set),
+            SearchKey::Uid(set) => {
+                self.text("UID ");
+                self.set(set);
+            }
+            key => self.search_argument(key),
+        }
+    }
+
+    fn search_argument(&mut self, key: &SearchKey) {
+        match key {
+            SearchKey::Bcc(text) => self.string_key("BCC ", text),
+            SearchKey::Body(text) => self.string_key("BODY ", text),
+            SearchKey::Cc(text) => self.string_key("CC ", text),
+            SearchKey::From(text) => self.string_key("FROM ", text),
+            SearchKey::Header(name, text) => {
+                self.string_key("HEADER ", name);
+                self.string_key(" ", text);
+            }
+            SearchKey::Subject(text) => self.string_key("SUBJECT ", text),
+            SearchKey::Text(text) => self.string_key("TEXT ", text),
+            SearchKey::To(text) => self.string_key("TO ", text),
+            SearchKey::Before(date) => self.date_key("BEFORE ", *date),
+            SearchKey::On(date) => self.date_key("ON ", *date),
+            SearchKey::Since(date) => self.date_key("SINCE ", *date),
+            SearchKey::SentBefore(date) => self.date_key("SENTBEFORE ", *date),
+            SearchKey::SentOn(date) => self.date_key("SENTON ", *date),
+            SearchKey::SentSince(date) => self.date_key("SENTSINCE ", *date),
+            SearchKey::Larger(size) => self.number_key("LARGER ", *size),
+            SearchKey::Smaller(size) => self.number_key("SMALLER ", *size),
+            SearchKey::Older(secs) => self.number_key("OLDER ", u64::from(*secs)),
+            SearchKey::Younger(secs) => self.number_key("YOUNGER ", u64::from(*secs)),
+            _ => {}
+        }
+    }
+
+    fn fetch_item(&mut self, item: &FetchItem) {
+        match item {
+            FetchItem::Uid => self.text("UID"),
+            FetchItem::Flags => self.text("FLAGS"),
+            FetchItem::InternalDate => self.text("INTERNALDATE"),
+            FetchItem::Rfc822Size => self.text("RFC822.SIZE"),
+            FetchItem::Envelope => self.text("ENVELOPE"),
+            FetchItem::Body => self.text("BODY"),
+            FetchItem::BodyStructure => self.text("BODYSTRUCTURE"),
+            FetchItem::BodySection { section, partial, peek } => {
+                self.text(if *peek { "BODY.PEEK" } else { "BODY" });
+                print_section(self.out, section, self.strings);
+                self.partial(*partial);
+            }
+            FetchItem::Binary { part, partial, peek } => {
+                self.text(if *peek { "BINARY.PEEK[" } else { "BINARY[" });
+                part_numbers(self.out, part);
+                self.text("]");
+                self.partial(*partial);
+            }
+            FetchItem::BinarySize { part } => {
+                self.text("BINARY.SIZE[");
+                part_numbers(self.out, part);
+                self.text("]");
+            }
+            FetchItem::Rfc822 => self.text("RFC822"),
+            FetchItem::Rfc822Header => self.text("RFC822.HEADER"),
+            FetchItem::Rfc822Text => self.text("RFC822.TEXT"),
+        }
+    }
+
+    fn partial(&mut self, partial: Option<Partial>) {
+        if let Some(Partial { offset, length }) = partial {
+            self.text("<");
+            decimal(self.out, offset);
+            self.text(".");
+            decimal(self.out, length);
+            self.text(">");
+        }
+    }
+
+    fn string_key(&mut self, name: &str, text: &[u8]) {
+        self.text(name);
+        self.strings.astring(self.out, text);
+    }
+
+    fn date_key(&mut self, name: &str, date: Date) {
+        // Writing into a Vec cannot fail.
+        let _ = write!(self.out, "{name}{}-{}-{:04}", date.day, Date::month_name(date.month), date.year);
+    }
+
+    fn number_key(&mut self, name: &str, number: u64) {
+        self.text(name);
+        decimal(self.out, number);
+    }
+
+    fn numbered(&mut self, name: &str, numbering: Numbering, set: &MessageSet) {
+        self.text(if numbering == Numbering::Uid { "UID " } else { "" });
+        self.text(name);
+        self.text(" ");
+        self.set(set);
+    }
+
+    fn set(&mut self, set: &MessageSet) {
+        match set {
+            MessageSet::Saved => self.text("$"),
+            MessageSet::Set(NumSet(ranges)) => {
+                for (i, range) in ranges.iter().enumerate() {
+                    self.text(if i > 0 { "," } else { "" });
+                    self.set_num(range.start);
+                    if range.end != range.start {
+                        self.text(":");
+                        self.set_num(range.end);
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_num(&mut self, number: SetNum) {
+        match number {
+            SetNum::Num(number) => decimal(self.out, u64::from(number)),
+            SetNum::Star => self.text("*"),
+        }
+    }
+
+    fn named(&mut self, name: &str, mailbox: &RawMailbox) {
+        self.text(name);
+        self.text(" ");
+        self.mailbox(mailbox);
+    }
+
+    /// A name or a pattern; quoted wherever it has a wildcard, which means the same (RFC 9051 §9 `list-mailbox`).
+    fn mailbox(&mut self, mailbox: &RawMailbox) {
+        self.strings.astring(self.out, &mailbox.0);
+    }
+
+    fn status_items(&mut self, items: &[StatusItem]) {
+        self.list(items, |w, item| w.text(item.name()));
+    }
+
+    fn flag(&mut self, flag: &Flag) {
+        match flag {
+            Flag::System(flag) => self.text(flag.names().next().unwrap_or_default()),
+            Flag::Keyword(keyword) => self.text(keyword.as_str()),
+        }
+    }
+
+    fn list<T>(&mut self, items: impl IntoIterator<Item = T>, print: impl Fn(&mut Self, T)) {
+        self.text("(");
+        self.spaced(items, print);
+        self.text(")");
+    }
+
+    fn spaced<T>(&mut self, items: impl IntoIterator<Item = T>, print: impl Fn(&mut Self, T)) {
+        for (i, item) in items.into_iter().enumerate() {
+            self.text(if i > 0 { " " } else { "" });
+            print(self, item);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arbitrary;
+    use crate::framer::{Frame, FrameLimits, Framer};
+    use crate::input::Input;
+    use crate::parse::parse_command;
+    use proptest::prelude::*;
+
+    #[test]
+    fn small_literals_do_not_wait_and_large_ones_do() {
+        let login = |password: Vec<u8>| {
+            let body = CommandBody::Login { user: b"bob".to_vec(), password: crate::command::Secret(password) };
+            print_command(&Command { tag: crate::command::Tag("a".into()), body }, ParseMode::default())
+        };
+        assert_eq!(login(b"\xe4".to_vec()), b"a LOGIN bob {1+}\r\n\xe4");
+        assert!(login(vec![0xe4; 4097]).starts_with(b"a LOGIN bob {4097}\r\n"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn the_parser_reads_back_what_is_printed(command in arbitrary::command(), utf8: bool) {
+            let mode = ParseMode { utf8 };
+            let octets = print_command(&command, mode);
+            prop_assert_eq!(parse_command(&octets, mode), Ok(command), "{}", octets.escape_ascii());
+        }
+
+        #[test]
+        fn the_framer_gives_back_what_is_printed(command in arbitrary::command(), utf8: bool) {
+            let octets = print_command(&command, ParseMode { utf8 });
+            let mut input = Input::new();
+            input.push(&octets);
+            input.push(b"\r\n");
+            let mut framer = Framer::new(FrameLimits::AUTHENTICATED);
+            let frame = loop {
+                match framer.next(&mut input) {
+                    Some(Frame::Literal(_)) => prop_assert!(framer.accept()),
+                    frame => break frame,
+                }
+            };
+            prop_assert_eq!(frame, Some(Frame::Command(octets)));
+            prop_assert!(input.is_empty());
+        }
+    }
 }

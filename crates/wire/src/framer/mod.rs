@@ -278,13 +278,15 @@ impl Framer {
         let end = memchr(b'\n', octets);
         let count = end.map_or(octets.len(), |at| at + 1);
         let piece = octets.get(..count).unwrap_or_default();
-        self.line_bytes = self.line_bytes.saturating_add(count);
-        let too_long = self.line_bytes > self.limits.line_bytes;
-        let too_big = self.command.len().saturating_add(count) > self.limits.command_bytes;
-        if too_long || too_big {
+        // The limit that is nearer is the one that is crossed first, however the line was cut.
+        let line_room = self.limits.line_bytes.saturating_sub(self.line_bytes);
+        let command_room = self.limits.command_bytes.saturating_sub(self.command.len());
+        if count > line_room.min(command_room) {
+            let too_long = line_room <= command_room;
             let reason = if too_long { RefusalReason::LineTooLong } else { RefusalReason::CommandTooBig };
-            return Some(self.refuse_line(reason, piece.len().min(self.limits.line_bytes), input));
+            return Some(self.refuse_line(reason, count.min(self.limits.line_bytes), input));
         }
+        self.line_bytes += count;
         self.command.extend_from_slice(piece);
         input.consume(count);
         end?;
@@ -433,3 +435,6 @@ fn announced(line: &[u8]) -> Option<LiteralHead> {
     let size = digits.iter().try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b - b'0')));
     Some(LiteralHead { size: size.unwrap_or(u64::MAX), synchronizing, literal8: before.ends_with(b"~") })
 }
+
+#[cfg(test)]
+mod tests;

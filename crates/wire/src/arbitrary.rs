@@ -1,0 +1,219 @@
+//! Every command there can be, for property tests: what the parser may give, and nothing else.
+
+use columba_types::{Date, Flag, Keyword, NumRange, NumSet, SetNum, SystemFlags};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::command::*;
+use crate::mailbox::RawMailbox;
+
+/// Octets of an astring: atoms, what must be quoted, what must be a literal; never NUL.
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        "[a-zA-Z0-9&/.-]{1,8}".prop_map(String::into_bytes),
+        "(NIL|nil|\"|\\\\|[ (){}%*\\]+~a]){0,6}".prop_map(String::into_bytes),
+        "[äö日📥 x]{0,5}".prop_map(String::into_bytes),
+        vec(1u8.., 0..9),
+    ]
+}
+
+fn atom() -> impl Strategy<Value = String> {
+    "[A-Z0-9$+,./:;<=>?@^_`|}~#!&'-]{1,9}"
+}
+
+fn mailbox() -> impl Strategy<Value = RawMailbox> {
+    octets().prop_map(RawMailbox)
+}
+
+fn tag() -> impl Strategy<Value = Tag> {
+    "[a-zA-Z0-9.\\]~#-]{1,7}".prop_map(|tag| Tag(tag.into()))
+}
+
+fn num() -> impl Strategy<Value = SetNum> {
+    prop_oneof![Just(SetNum::Star), (1u32..20).prop_map(SetNum::Num), (1u32..).prop_map(SetNum::Num)]
+}
+
+fn set() -> impl Strategy<Value = MessageSet> {
+    let range = (num(), num(), any::<bool>())
+        .prop_map(|(start, end, one)| NumRange { start, end: if one { start } else { end } });
+    prop_oneof![Just(MessageSet::Saved), vec(range, 1..5).prop_map(|ranges| MessageSet::Set(NumSet(ranges)))]
+}
+
+fn flag() -> impl Strategy<Value = Flag> {
+    prop_oneof![
+        select(SystemFlags::ALL.to_vec()).prop_map(|(flag, _)| Flag::System(flag)),
+        keyword().prop_map(Flag::Keyword),
+    ]
+}
+
+fn keyword() -> impl Strategy<Value = Keyword> {
+    atom().prop_map(|atom| Keyword::new(&atom).unwrap())
+}
+
+fn date() -> impl Strategy<Value = Date> {
+    (-719_528i64..=2_932_896).prop_map(Date::from_days_since_epoch)
+}
+
+fn numbering() -> impl Strategy<Value = Numbering> {
+    select(vec![Numbering::Seq, Numbering::Uid])
+}
+
+fn status_items() -> impl Strategy<Value = Vec<StatusItem>> {
+    use StatusItem::*;
+    vec(select(vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size]), 1..4)
+}
+
+fn search_key() -> impl Strategy<Value = SearchKey> {
+    let leaf = prop_oneof![
+        select(vec![SearchKey::All, SearchKey::New, SearchKey::Old, SearchKey::Recent]),
+        flag().prop_map(SearchKey::Flag),
+        set().prop_map(SearchKey::Seq),
+        set().prop_map(SearchKey::Uid),
+        (0..8usize, octets(), octets()).prop_map(|(kind, text, other)| match kind {
+            0 => SearchKey::Bcc(text),
+            1 => SearchKey::Body(text),
+            2 => SearchKey::Cc(text),
+            3 => SearchKey::From(text),
+            4 => SearchKey::Subject(text),
+            5 => SearchKey::Text(text),
+            6 => SearchKey::To(text),
+            _ => SearchKey::Header(text, other),
+        }),
+        (0..6usize, date()).prop_map(|(kind, date)| match kind {
+            0 => SearchKey::Before(date),
+            1 => SearchKey::On(date),
+            2 => SearchKey::Since(date),
+            3 => SearchKey::SentBefore(date),
+            4 => SearchKey::SentOn(date),
+            _ => SearchKey::SentSince(date),
+        }),
+        (0..=i64::MAX as u64, any::<bool>()).prop_map(|(n, larger)| if larger {
+            SearchKey::Larger(n)
+        } else {
+            SearchKey::Smaller(n)
+        }),
+        (1u32.., any::<bool>()).prop_map(|(n, old)| if old { SearchKey::Older(n) } else { SearchKey::Younger(n) }),
+    ];
+    leaf.boxed().prop_recursive(6, 24, 4, |key| {
+        prop_oneof![
+            vec(key.clone(), 2..4).prop_map(SearchKey::And),
+            key.clone().prop_map(|key| SearchKey::Not(Box::new(key))),
+            (key.clone(), key).prop_map(|(one, other)| SearchKey::Or(Box::new(one), Box::new(other))),
+        ]
+    })
+}
+
+fn search() -> impl Strategy<Value = CommandBody> {
+    let returns = any::<[bool; 5]>().prop_map(|[min, max, all, count, save]| {
+        let all = all || !(min || max || count || save);
+        SearchReturn { min, max, all, count, save }
+    });
+    (numbering(), option::of(returns), option::of(octets()), search_key().boxed())
+        .prop_map(|(numbering, returns, charset, key)| CommandBody::Search(Search { numbering, returns, charset, key }))
+}
+
+fn fetch_item() -> impl Strategy<Value = FetchItem> {
+    let part = || vec(1u32..50, 0..4);
+    let partial = || {
+        let partial = (0..=i64::MAX as u64, 1..=i64::MAX as u64);
+        option::of(partial.prop_map(|(offset, length)| Partial { offset, length }))
+    };
+    let section = (part(), vec(octets(), 1..4), 0..6usize).prop_map(|(part, names, kind)| {
+        let text = match kind {
+            0 => SectionText::Header,
+            1 => SectionText::HeaderFields(names),
+            2 => SectionText::HeaderFieldsNot(names),
+            3 => SectionText::Text,
+            4 if !part.is_empty() => SectionText::Mime,
+            _ => SectionText::All,
+        };
+        Section { part, text }
+    });
+    use FetchItem::*;
+    prop_oneof![
+        select(vec![Uid, Flags, InternalDate, Rfc822Size, Envelope, Body, BodyStructure]),
+        select(vec![Rfc822, Rfc822Header, Rfc822Text]),
+        (section, partial(), any::<bool>()).prop_map(|(section, partial, peek)| BodySection { section, partial, peek }),
+        (part(), partial(), any::<bool>()).prop_map(|(part, partial, peek)| Binary { part, partial, peek }),
+        part().prop_map(|part| BinarySize { part }),
+    ]
+}
+
+fn list() -> impl Strategy<Value = CommandBody> {
+    let basic = (mailbox(), mailbox()).prop_map(|(reference, pattern)| List {
+        reference,
+        patterns: vec![pattern],
+        ..List::default()
+    });
+    let extended =
+        (any::<[bool; 4]>(), mailbox(), vec(mailbox(), 1..4), any::<[bool; 3]>(), option::of(status_items())).prop_map(
+            |([subscribed, remote, recursive_match, special_use], reference, patterns, returns, status)| List {
+                extended: true,
+                selection: ListSelection {
+                    subscribed,
+                    remote,
+                    recursive_match: recursive_match && (subscribed || special_use),
+                    special_use,
+                },
+                reference,
+                patterns,
+                returns: ListReturn { subscribed: returns[0], children: returns[1], special_use: returns[2], status },
+            },
+        );
+    prop_oneof![basic, extended].prop_map(CommandBody::List)
+}
+
+fn connection_body() -> impl Strategy<Value = CommandBody> {
+    use CommandBody::*;
+    prop_oneof![
+        select(vec![Capability, Noop, Logout, StartTls, Namespace, Idle, Check, Close, Unselect]),
+        option::of(vec((octets(), option::of(octets())), 0..3)).prop_map(Id),
+        ("[A-Z0-9-]{1,9}", option::of("=|[A-Za-z0-9+/]{1,9}={0,2}")).prop_map(|(mechanism, initial)| {
+            Authenticate { mechanism, initial: initial.map(|text| Secret(text.into_bytes())) }
+        }),
+        (octets(), octets()).prop_map(|(user, password)| Login { user, password: Secret(password) }),
+        vec(atom(), 1..4).prop_map(Enable),
+    ]
+}
+
+fn mailbox_body() -> impl Strategy<Value = CommandBody> {
+    use CommandBody::*;
+    let uses = option::of(vec("\\\\[A-Za-z]{1,6}", 0..3));
+    prop_oneof![
+        (mailbox(), any::<bool>()).prop_map(|(mailbox, read_only)| Select { mailbox, read_only }),
+        (mailbox(), uses).prop_map(|(mailbox, special_use)| Create { mailbox, special_use }),
+        mailbox().prop_map(|mailbox| Delete { mailbox }),
+        (mailbox(), mailbox()).prop_map(|(from, to)| Rename { from, to }),
+        mailbox().prop_map(|mailbox| Subscribe { mailbox }),
+        mailbox().prop_map(|mailbox| Unsubscribe { mailbox }),
+        list().boxed(),
+        (mailbox(), mailbox()).prop_map(|(reference, pattern)| Lsub { reference, pattern }),
+        (mailbox(), status_items()).prop_map(|(mailbox, items)| Status { mailbox, items }),
+    ]
+}
+
+fn message_body() -> impl Strategy<Value = CommandBody> {
+    use CommandBody::*;
+    let action = select(vec![StoreAction::Replace, StoreAction::Add, StoreAction::Remove]);
+    prop_oneof![
+        option::of(set()).prop_map(|uids| Expunge { uids }),
+        search().boxed(),
+        (numbering(), set(), vec(fetch_item().boxed(), 1..5)).prop_map(|(numbering, set, items)| Fetch {
+            numbering,
+            set,
+            items
+        }),
+        (numbering(), set(), action, any::<bool>(), vec(flag(), 0..4))
+            .prop_map(|(numbering, set, action, silent, flags)| Store { numbering, set, action, silent, flags }),
+        (numbering(), set(), mailbox()).prop_map(|(numbering, set, mailbox)| Copy { numbering, set, mailbox }),
+        (numbering(), set(), mailbox()).prop_map(|(numbering, set, mailbox)| Move { numbering, set, mailbox }),
+    ]
+}
+
+/// Any command.
+pub(crate) fn command() -> impl Strategy<Value = Command> {
+    let body = prop_oneof![connection_body().boxed(), mailbox_body().boxed(), message_body().boxed()];
+    (tag(), body).prop_map(|(tag, body)| Command { tag, body })
+}
