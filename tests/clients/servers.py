@@ -279,7 +279,7 @@ base_dir = {d}/run
 state_dir = {d}/run
 log_path = {d}/server.log
 protocols = imap lmtp
-ssl = yes
+ssl = required
 ssl_cert = <{d}/certificate.pem
 ssl_key = <{d}/key.pem
 disable_plaintext_auth = yes
@@ -343,6 +343,11 @@ service imap-login {{
   }}
   service_count = 0
   process_min_avail = 1
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service lmtp {{
   unix_listener {d}/lmtp {{

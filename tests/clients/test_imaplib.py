@@ -58,12 +58,13 @@ def starttls_then_login(server):
     account = server.account()
     client = connect(server, implicit=False)
     contains(client.capabilities, "STARTTLS", "capabilities before STARTTLS")
-    contains(client.capabilities, "LOGINDISABLED", "capabilities before STARTTLS")
-    try:
-        client.login(account.user, account.password)
-        raise AssertionError("LOGIN before STARTTLS was accepted")
-    except imaplib.IMAP4.error:
-        pass
+    if server.is_columba:  # Dovecot takes loopback for secure
+        contains(client.capabilities, "LOGINDISABLED", "capabilities before STARTTLS")
+        try:
+            client.login(account.user, account.password)
+            raise AssertionError("LOGIN before STARTTLS was accepted")
+        except imaplib.IMAP4.error:
+            pass
     equal(client.starttls(server.tls_context())[0], "OK", "STARTTLS")
     assert "STARTTLS" not in client.capabilities and "LOGINDISABLED" not in client.capabilities, client.capabilities
     equal(client.login(account.user, account.password)[0], "OK", "LOGIN after STARTTLS")
@@ -158,7 +159,9 @@ def copy_expunge_check_close(server):
     equal(client.copy("2:3", "Other")[0], "OK", "COPY")
     equal(client.copy("1", "Nowhere")[0], "NO", "COPY to nowhere")
     equal(client.store("1,3", "+FLAGS", "\\Deleted")[0], "OK", "STORE \\Deleted")
-    equal(client.expunge(), ("OK", [b"1", b"2"]), "EXPUNGE")
+    expunged = client.expunge()
+    # The numbers depend on the order of the server's choice (RFC 9051 §7.5.1).
+    assert expunged in (("OK", [b"1", b"2"]), ("OK", [b"3", b"1"])), expunged
     equal(client.check()[0], "OK", "CHECK")
     equal(client.store("1", "+FLAGS", "\\Deleted")[0], "OK", "STORE \\Deleted")
     equal(client.close()[0], "OK", "CLOSE")
@@ -211,8 +214,9 @@ def enable_utf8(server):
 @case
 def unannounced_commands_are_refused_and_the_connection_lives(server):
     _, client = with_messages(server, 1)
+    capabilities = client.capability()[1][0].decode().split()
     for name, (capability, call) in EXTENSIONS.items():
-        announced = capability in client.capabilities
+        announced = capability in capabilities
         try:
             answer = call(client)
             assert announced or answer[0] in ("NO", "BAD"), f"{name} without {capability} was answered {answer}"
@@ -220,7 +224,8 @@ def unannounced_commands_are_refused_and_the_connection_lives(server):
             raise AssertionError(f"{name} ended the connection: {error}") from error
         except imaplib.IMAP4.error as error:
             assert not announced, f"{name} is announced and answered {error}"
-            contains(str(error), "BAD", name)
+            # imaplib itself refuses PROXYAUTH here: only before a mailbox is selected.
+            assert "BAD" in str(error) or "illegal in state" in str(error), f"{name}: {error}"
     try:
         client.login_cram_md5("ada", "secret")
         raise AssertionError("CRAM-MD5 was accepted while logged in")
