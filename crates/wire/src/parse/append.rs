@@ -84,3 +84,78 @@ fn literal_is_last(c: &Cursor<'_>) -> bool {
     let mut c = Cursor::new(c.rest(), ParseMode::default());
     c.literal_head().is_ok() && c.rest().is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use columba_types::{Date, DateTime, Flag, SystemFlags};
+
+    fn head(octets: &str) -> Option<Result<AppendHead, ParseError>> {
+        parse_append_head(octets.as_bytes(), ParseMode::default())
+    }
+
+    fn mailbox_and_message(octets: &str) -> (String, AppendMessage) {
+        let head = head(octets).unwrap().unwrap();
+        assert_eq!(&*head.tag.0, "a");
+        (String::from_utf8(head.mailbox.0).unwrap(), head.message)
+    }
+
+    // RFC 9051 §6.3.12
+    #[test]
+    fn flags_and_date_are_optional() {
+        let day = Date::new(1994, 2, 7).unwrap();
+        let date = DateTime::from_local(day, 21, 52, 25, -8 * 60);
+        let flags = vec![Flag::System(SystemFlags::SEEN), Flag::parse("$Junk").unwrap()];
+        let box_ = "saved-messages".to_owned();
+        let message = |flags: &[Flag], date| AppendMessage { flags: flags.to_vec(), date, utf8: false };
+        assert_eq!(mailbox_and_message("a APPEND saved-messages {310}\r\n"), (box_.clone(), message(&[], None)));
+        let full = "a append saved-messages (\\Seen \\Recent $Junk) \" 7-Feb-1994 21:52:25 -0800\" {310+}\r\n";
+        assert_eq!(mailbox_and_message(full), (box_.clone(), message(&flags, date)));
+        let no_flags = "a APPEND {14}\r\nsaved-messages \"07-Feb-1994 21:52:25 -0800\" ~{310}\r\n";
+        assert_eq!(mailbox_and_message(no_flags), (box_, message(&[], date)));
+    }
+
+    #[test]
+    fn only_the_literal_of_a_message_is_one() {
+        assert_eq!(head("a APPEND {5}\r\n"), None);
+        assert_eq!(head("a APPEND {0+}\r\n"), None);
+        assert_eq!(head("a LOGIN {5}\r\n"), None);
+        assert_eq!(head("a APPENDX x {5}\r\n"), None);
+        assert_eq!(head("+ APPEND x {5}\r\n"), None);
+        assert!(head("a APPEND {0+}\r\n {5}\r\n").unwrap().is_ok());
+        for wrong in [
+            "a APPEND x y {5}\r\n",
+            "a APPEND x{5}\r\n",
+            "a APPEND x ({5}\r\n",
+            "a APPEND x (\\Seen \\Unknown) {5}\r\n",
+            "a APPEND x \"32-Feb-1994 21:52:25 -0800\" {5}\r\n",
+            "a APPEND x \"7-Feb-1994 21:52:25 -0800\" {5}\r\n",
+            "a APPEND x \" 7-Feb-1994 21:52:25 -0860\" {5}\r\n",
+            "a APPEND x UTF8 ({5}\r\n",
+            "a APPEND x CATENATE (TEXT {5}\r\n",
+            "a APPEND x y",
+        ] {
+            let error = head(wrong).unwrap().unwrap_err();
+            assert_eq!(error.tag.as_ref().map(|tag| &*tag.0), Some("a"), "{wrong}");
+            assert!(error.text.starts_with("APPEND: "), "{wrong}: {error}");
+        }
+    }
+
+    // RFC 3502 §6.3.11, RFC 6855 §4
+    #[test]
+    fn what_follows_a_message() {
+        let next = |octets: &str, utf8| {
+            parse_append_next(octets.as_bytes(), &AppendMessage { utf8, ..AppendMessage::default() })
+        };
+        assert_eq!(next("", false), Ok(AppendNext::End));
+        assert_eq!(next(" ", false), Ok(AppendNext::End));
+        assert_eq!(next(")", true), Ok(AppendNext::End));
+        let flagged = AppendMessage { flags: vec![Flag::System(SystemFlags::FLAGGED)], ..AppendMessage::default() };
+        assert_eq!(next(" (\\Flagged) {7}\r\n", false), Ok(AppendNext::Message(flagged)));
+        let utf8 = AppendMessage { utf8: true, ..AppendMessage::default() };
+        assert_eq!(next(") UTF8 (~{7+}\r\n", true), Ok(AppendNext::Message(utf8)));
+        for (wrong, utf8) in [("", true), (")", false), ("x", false), (" (\\Seen)", false), ("{7}\r\n", false)] {
+            assert_eq!(next(wrong, utf8).unwrap_err().tag, None, "{wrong}");
+        }
+    }
+}

@@ -105,6 +105,11 @@ impl<'a> Cursor<'a> {
         found
     }
 
+    /// Leaves the octet that was seen with [`Cursor::peek`] behind.
+    pub(super) fn skip(&mut self) {
+        self.at += usize::from(self.at < self.octets.len());
+    }
+
     pub(super) fn expect(&mut self, octet: u8, text: &'static str) -> Parsed<()> {
         if self.take(octet) { Ok(()) } else { self.fail(text) }
     }

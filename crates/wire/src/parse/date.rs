@@ -76,7 +76,7 @@ fn digits(c: &mut Cursor<'_>, count: usize, expected: &'static str) -> Parsed<u1
     for _ in 0..count {
         match c.peek() {
             Some(b @ b'0'..=b'9') => {
-                c.take(b);
+                c.skip();
                 number = number * 10 + u16::from(b - b'0');
             }
             _ => return c.fail_at(at, expected),

@@ -135,7 +135,7 @@ fn section_binary(c: &mut Cursor<'_>) -> Parsed<Vec<u32>> {
         // RFC 3516 §4: BINARY is of parts, not of headers or texts.
         return c.fail("expected part numbers and ]");
     }
-    c.take(b']');
+    c.skip();
     Ok(part)
 }
 
@@ -153,4 +153,112 @@ fn partial(c: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
     }
     c.expect(b'>', "expected >")?;
     Ok(Some(Partial { offset, length }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{bad, ok};
+    use super::*;
+
+    fn items(text: &str) -> FetchItems {
+        match ok(&format!("FETCH 1 {text}")) {
+            CommandBody::Fetch { items, .. } => items,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn section(text: &str) -> Section {
+        match items(&format!("BODY[{text}]")).pop() {
+            Some(FetchItem::BodySection { section, .. }) => section,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    // RFC 9051 §6.4.5; guide §6.41
+    #[test]
+    fn macros_are_spelled_out() {
+        use FetchItem::*;
+        assert_eq!(items("fast"), [Flags, InternalDate, Rfc822Size]);
+        assert_eq!(items("ALL"), [Flags, InternalDate, Rfc822Size, Envelope]);
+        assert_eq!(items("Full"), [Flags, InternalDate, Rfc822Size, Envelope, Body]);
+        bad("FETCH 1 (ALL)");
+        bad("FETCH 1 ALL FAST");
+    }
+
+    // RFC 9051 §6.4.5, RFC 3501 §6.4.5
+    #[test]
+    fn items_without_a_section() {
+        use FetchItem::*;
+        let all = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE RFC822 rfc822.header RFC822.TEXT)";
+        let expected =
+            [Uid, Flags, InternalDate, Rfc822Size, Envelope, Body, BodyStructure, Rfc822, Rfc822Header, Rfc822Text];
+        assert_eq!(items(all), expected);
+        for wrong in ["()", "X", "(FLAGS", "FLAGS UID", "BODY.PEEK", "BINARY", "FLAGS[]", "(FLAGS,UID)", "(FLAGS )"] {
+            bad(format!("FETCH 1 {wrong}"));
+        }
+    }
+
+    // RFC 9051 §6.4.5.1
+    #[test]
+    fn sections() {
+        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
+        assert_eq!(section(""), Section { part: vec![], text: SectionText::All });
+        assert_eq!(section("1.22.3"), Section { part: vec![1, 22, 3], text: SectionText::All });
+        assert_eq!(section("header"), Section { part: vec![], text: SectionText::Header });
+        assert_eq!(section("4.TEXT"), Section { part: vec![4], text: SectionText::Text });
+        assert_eq!(section("4.1.MIME"), Section { part: vec![4, 1], text: SectionText::Mime });
+        let fields = SectionText::HeaderFields(names(&["From", "a b", "x]"]));
+        assert_eq!(section("HEADER.FIELDS (From \"a b\" x])"), Section { part: vec![], text: fields });
+        let not = SectionText::HeaderFieldsNot(names(&["to"]));
+        assert_eq!(section("2.header.fields.not ({2}\r\nto)"), Section { part: vec![2], text: not });
+        for wrong in [
+            "MIME",
+            "1.",
+            ".1",
+            "0",
+            "1.0",
+            "1..2",
+            "HEADER.FIELDS",
+            "HEADER.FIELDS ()",
+            "HEADER.FIELDS From",
+            "HEADER.FIELDS(From)",
+            "HEADER.1",
+            "1.FOO",
+            "TEXT.MIME",
+            " ",
+            "4294967296",
+            "HEADER.FIELDS (a  b)",
+        ] {
+            bad(format!("FETCH 1 BODY[{wrong}]"));
+        }
+        bad("FETCH 1 BODY[");
+        bad("FETCH 1 BODY[TEXT");
+        assert!(bad(format!("FETCH 1 BODY[{}1]", "1.".repeat(MIME_DEPTH + 1))).contains("nested"));
+    }
+
+    // RFC 9051 §9 partial; guide §6.33
+    #[test]
+    fn partials() {
+        let partial = Some(Partial { offset: 0, length: 393_216 });
+        let section = Section { part: vec![], text: SectionText::All };
+        assert_eq!(items("BODY.PEEK[]<0.393216>"), [FetchItem::BodySection { section, partial, peek: true }]);
+        let partial = Some(Partial { offset: i64::MAX as u64, length: i64::MAX as u64 });
+        let binary = FetchItem::Binary { part: vec![1], partial, peek: false };
+        assert_eq!(items("BINARY[1]<9223372036854775807.9223372036854775807>"), [binary]);
+        for wrong in ["<0>", "<0.0>", "<.1>", "<0.1", "<9223372036854775808.1>", "<0.1><2.3>", " <0.1>", "<-1.1>"] {
+            bad(format!("FETCH 1 BODY[]{wrong}"));
+        }
+        bad("FETCH 1 BINARY.SIZE[1]<0.1>");
+    }
+
+    // RFC 9051 §6.4.5, guide §6.39: only part numbers; BINARY[] is the whole message.
+    #[test]
+    fn binary() {
+        let whole = FetchItem::Binary { part: vec![], partial: None, peek: true };
+        assert_eq!(items("BINARY.PEEK[]"), [whole]);
+        assert_eq!(items("BINARY.SIZE[1.2]"), [FetchItem::BinarySize { part: vec![1, 2] }]);
+        for wrong in ["BINARY[HEADER]", "BINARY[1.TEXT]", "BINARY[1.]", "BINARY.SIZE[1.MIME]", "BINARY[1"] {
+            bad(format!("FETCH 1 {wrong}"));
+        }
+    }
 }

@@ -98,3 +98,74 @@ pub(super) fn lsub(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
     let pattern = c.list_mailbox()?;
     Ok(CommandBody::Lsub { reference, pattern })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{bad, ok};
+    use super::*;
+    use crate::command::StatusItem;
+    use crate::mailbox::RawMailbox;
+
+    fn parsed(text: &str) -> List {
+        match ok(text) {
+            CommandBody::List(list) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn raw(name: &str) -> RawMailbox {
+        RawMailbox(name.into())
+    }
+
+    // RFC 3501 §6.3.8
+    #[test]
+    fn the_basic_form() {
+        let list = parsed("LIST \"\" %/*");
+        assert_eq!(list, List { patterns: vec![raw("%/*")], ..List::default() });
+        assert_eq!(parsed("LIST ~/Mail {1}\r\n% ").reference, raw("~/Mail"));
+        assert_eq!(parsed("LIST \"\" \"\"").patterns, [raw("")]);
+        for wrong in ["LIST", "LIST \"\"", "LIST * *", "LIST \"\" (", "LIST \"\" * x"] {
+            bad(wrong);
+        }
+        let lsub = CommandBody::Lsub { reference: raw(""), pattern: raw("INBOX.%") };
+        assert_eq!(ok("LSUB \"\" INBOX.%"), lsub);
+        bad("LSUB \"\" (a b)");
+    }
+
+    // RFC 9051 §6.3.9, RFC 5258 §3, RFC 6154 §2, RFC 5819 §2
+    #[test]
+    fn the_extended_form() {
+        let list = parsed("LIST (subscribed REMOTE) \"\" (a \"b c\") RETURN (children Status (UNSEEN SIZE))");
+        assert!(list.extended);
+        assert_eq!(list.patterns, [raw("a"), raw("b c")]);
+        assert_eq!(list.selection, ListSelection { subscribed: true, remote: true, ..ListSelection::default() });
+        let status = Some(vec![StatusItem::Unseen, StatusItem::Size]);
+        assert_eq!(list.returns, ListReturn { children: true, status, ..ListReturn::default() });
+        for extended in ["LIST () \"\" *", "LIST \"\" (*)", "LIST \"\" * RETURN ()", "LIST (SPECIAL-USE) \"\" *"] {
+            assert!(parsed(extended).extended, "{extended}");
+        }
+        assert!(parsed("LIST \"\" % RETURN (SPECIAL-USE SUBSCRIBED)").returns.special_use);
+    }
+
+    // guide §6.22: RECURSIVEMATCH alone is BAD, unknown options are BAD.
+    #[test]
+    fn options_are_validated() {
+        assert!(parsed("LIST (RECURSIVEMATCH SUBSCRIBED) \"\" *").selection.recursive_match);
+        assert!(parsed("LIST (SPECIAL-USE RECURSIVEMATCH) \"\" *").selection.recursive_match);
+        for wrong in [
+            "LIST (RECURSIVEMATCH) \"\" *",
+            "LIST (REMOTE RECURSIVEMATCH) \"\" *",
+            "LIST (X) \"\" *",
+            "LIST (SUBSCRIBED  REMOTE) \"\" *",
+            "LIST (SUBSCRIBED)\"\" *",
+            "LIST \"\" ()",
+            "LIST \"\" * RETURN (X)",
+            "LIST \"\" * RETURN (STATUS)",
+            "LIST \"\" * RETURN (STATUS ())",
+            "LIST \"\" * RETURN",
+            "LIST \"\" * RETURNS ()",
+        ] {
+            bad(wrong);
+        }
+    }
+}

@@ -152,3 +152,6 @@ fn error(tag: Option<Tag>, name: &str, fail: &Fail) -> ParseError {
 fn failed(tag: Option<Tag>, text: String) -> ParseError {
     ParseError { tag, text }
 }
+
+#[cfg(test)]
+mod tests;

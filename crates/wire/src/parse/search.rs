@@ -88,7 +88,7 @@ impl Keys {
         };
         match c.peek() {
             Some(b'(') => {
-                c.take(b'(');
+                c.skip();
                 let key = self.conjunction(c, depth + 1, |c| c.peek() == Some(b')'))?;
                 c.expect(b')', "expected )")?;
                 return Ok(key);
@@ -204,4 +204,136 @@ fn flag_keyword(c: &mut Cursor<'_>) -> Parsed<SearchKey> {
 fn argument(c: &mut Cursor<'_>) -> Parsed<Vec<u8>> {
     c.space()?;
     c.astring("expected a string to search for")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{bad, ok};
+    use super::*;
+    use SearchKey::*;
+    use columba_types::Date as Day;
+
+    fn parsed(text: &str) -> Search {
+        match ok(text) {
+            CommandBody::Search(search) => search,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn key(text: &str) -> SearchKey {
+        parsed(&format!("SEARCH {text}")).key
+    }
+
+    fn not(key: SearchKey) -> SearchKey {
+        Not(Box::new(key))
+    }
+
+    fn has(flag: SystemFlags) -> SearchKey {
+        SearchKey::Flag(columba_types::Flag::System(flag))
+    }
+
+    // RFC 9051 §6.4.4, RFC 3501 §6.4.4
+    #[test]
+    fn flags() {
+        assert_eq!(key("seen"), has(SystemFlags::SEEN));
+        assert_eq!(key("UNDRAFT"), not(has(SystemFlags::DRAFT)));
+        let junk = SearchKey::Flag(columba_types::Flag::parse("$Junk").unwrap());
+        assert_eq!(key("KEYWORD $junk"), junk);
+        assert_eq!(key("NOT UNKEYWORD $Junk"), not(not(junk)));
+        for (name, flag) in SystemFlags::ALL.map(|(flag, name)| (&name[1..], flag)) {
+            assert_eq!(key(name), has(flag));
+            assert_eq!(key(&format!("un{name}")), not(has(flag)));
+        }
+        assert_eq!(key("NEW OLD RECENT"), And(vec![New, Old, Recent]));
+        for wrong in ["KEYWORD", "KEYWORD \\Seen", "KEYWORD \"a\"", "UNNEW", "SEEN,DRAFT", "\"SEEN\""] {
+            bad(format!("SEARCH {wrong}"));
+        }
+    }
+
+    #[test]
+    fn strings_dates_and_numbers() {
+        assert_eq!(key("SUBJECT x]"), Subject(b"x]".to_vec()));
+        assert_eq!(key("TEXT {3}\r\na\r\n"), Text(b"a\r\n".to_vec()));
+        assert_eq!(key("HEADER List-Id \"\""), Header(b"List-Id".to_vec(), vec![]));
+        assert_eq!(key("BODY NIL"), Body(b"NIL".to_vec()));
+        let day = Day::new(1994, 2, 1).unwrap();
+        assert_eq!(key("SINCE 1-Feb-1994 SENTON \"01-FEB-1994\""), And(vec![Since(day), SentOn(day)]));
+        assert_eq!(key("LARGER 0"), Larger(0));
+        assert_eq!(key("OLDER 5 YOUNGER 6"), And(vec![Older(5), Younger(6)]));
+        for wrong in [
+            "SINCE 29-Feb-1994",
+            "SINCE 1-Foo-1994",
+            "SINCE 1-Feb-94",
+            "SINCE 001-Feb-1994",
+            "SINCE \"1-Feb-1994",
+            "SINCE 1994-02-01",
+            "SUBJECT",
+            "SUBJECT ",
+            "HEADER x",
+            "LARGER x",
+            "LARGER -1",
+            "OLDER 0",
+            "YOUNGER 0",
+        ] {
+            bad(format!("SEARCH {wrong}"));
+        }
+    }
+
+    // guide §6.16: plain numbers are sequence numbers also in UID SEARCH.
+    #[test]
+    fn sets_of_numbers() {
+        let And(keys) = key("1:* UID 443:557 $ *") else { panic!("no And") };
+        assert!(matches!(&keys[..], [Seq(_), Uid(_), Seq(crate::command::MessageSet::Saved), Seq(_)]));
+        assert_eq!(parsed("UID SEARCH 1:100 UID 443:557").numbering, Numbering::Uid);
+        assert_eq!(key("UID $"), Uid(crate::command::MessageSet::Saved));
+    }
+
+    #[test]
+    fn trees() {
+        let or = |a, b| Or(Box::new(a), Box::new(b));
+        assert_eq!(key("OR NEW NOT (OLD ALL)"), or(New, not(And(vec![Old, All]))));
+        assert_eq!(key("(NEW)"), New);
+        assert_eq!(key("(NEW OLD) ALL"), And(vec![And(vec![New, Old]), All]));
+        for wrong in ["", "()", "(NEW", "NEW)", "OR NEW", "NOT", "(NEW )", "( NEW)", "NEW  OLD", "XYZZY", "ALL,ALL"] {
+            bad(format!("SEARCH {wrong}"));
+        }
+    }
+
+    // RFC 9051 §6.4.4, §6.4.4.1; guide §6.9: RETURN () is ALL.
+    #[test]
+    fn return_options() {
+        let none = SearchReturn::default();
+        assert_eq!(parsed("SEARCH ALL").returns, None);
+        assert_eq!(parsed("SEARCH RETURN () ALL").returns, Some(SearchReturn { all: true, ..none }));
+        assert_eq!(parsed("SEARCH RETURN (SAVE) ALL").returns, Some(SearchReturn { save: true, ..none }));
+        let all = SearchReturn { min: true, max: true, all: true, count: true, save: true };
+        assert_eq!(parsed("UID SEARCH return (MIN MAX all COUNT SAVE MIN) ALL").returns, Some(all));
+        for wrong in ["SEARCH RETURN (X) ALL", "SEARCH RETURN ALL", "SEARCH RETURN ()", "SEARCH RETURN ()ALL"] {
+            bad(wrong);
+        }
+    }
+
+    // guide §6.14: the charset may be quoted; whether it is known is not asked here.
+    #[test]
+    fn charsets() {
+        assert_eq!(parsed("SEARCH CHARSET \"UTF-8\" ALL").charset.unwrap(), b"UTF-8");
+        let search = parsed("SEARCH RETURN (ALL) CHARSET x-unknown ALL");
+        assert_eq!((search.charset.unwrap(), search.key), (b"x-unknown".to_vec(), All));
+        bad("SEARCH CHARSET ALL");
+        bad("SEARCH ALL CHARSET UTF-8");
+    }
+
+    // limits::NESTING_DEPTH, SEARCH_KEYS; guide §6.17
+    #[test]
+    fn depth_and_number_are_bounded() {
+        for (open, close) in [("(", ")"), ("NOT ", ""), ("OR ALL ", "")] {
+            let nested = |n| format!("SEARCH {}ALL{}", open.repeat(n), close.repeat(n));
+            ok(&nested(NESTING_DEPTH - 1));
+            assert!(bad(nested(NESTING_DEPTH)).contains("nested too deep"));
+            assert!(bad(nested(9_999)).contains("nested too deep"));
+        }
+        let many = |n| format!("SEARCH{}", " ALL".repeat(n));
+        ok(&many(SEARCH_KEYS));
+        assert!(bad(many(SEARCH_KEYS + 1)).contains("too many criteria"));
+    }
 }

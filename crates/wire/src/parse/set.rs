@@ -35,7 +35,7 @@ fn range(c: &mut Cursor<'_>) -> Parsed<NumRange> {
 fn seq_number(c: &mut Cursor<'_>) -> Parsed<SetNum> {
     match c.peek() {
         Some(b'*') => {
-            c.take(b'*');
+            c.skip();
             Ok(SetNum::Star)
         }
         Some(b'0'..=b'9') => c.nz_number().map(SetNum::Num),

@@ -20,8 +20,7 @@ pub(super) fn store(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandB
         _ => StoreAction::Replace,
     };
     if action != StoreAction::Replace {
-        c.take(b'+');
-        c.take(b'-');
+        c.skip();
     }
     let silent = match c.name().as_str() {
         "FLAGS" => false,
@@ -102,4 +101,76 @@ pub(super) fn uid_expunge(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
     c.space()?;
     let uids = Some(message_set(c)?);
     Ok(CommandBody::Expunge { uids })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{bad, ok};
+    use super::*;
+    use columba_types::limits::{KEYWORD_BYTES, LIST_ITEMS};
+
+    fn parsed(text: &str) -> (Numbering, StoreAction, bool, Vec<Flag>) {
+        match ok(text) {
+            CommandBody::Store { numbering, action, silent, flags, .. } => (numbering, action, silent, flags),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    // RFC 9051 §6.4.6
+    #[test]
+    fn actions_and_flags() {
+        let seen = Flag::System(SystemFlags::SEEN);
+        let junk = Flag::parse("$Junk").unwrap();
+        let (seq, uid) = (Numbering::Seq, Numbering::Uid);
+        assert_eq!(parsed("STORE 1 FLAGS ()"), (seq, StoreAction::Replace, false, vec![]));
+        let both = vec![seen.clone(), junk.clone()];
+        assert_eq!(parsed("STORE 1 +flags.silent (\\sEEN $Junk)"), (seq, StoreAction::Add, true, both.clone()));
+        assert_eq!(parsed("UID STORE 1 -FLAGS \\Seen $Junk "), (uid, StoreAction::Remove, false, both));
+        // RFC 3501 §2.3.2: \Recent cannot be altered; clients that send back what they got mean no harm.
+        assert_eq!(parsed("STORE 1 FLAGS (\\Recent \\Seen)").3, [seen]);
+        assert_eq!(parsed("STORE 1 FLAGS \\Recent").3, []);
+        for wrong in [
+            "STORE 1 FLAGS",
+            "STORE 1 FLAGS ",
+            "STORE 1 ++FLAGS (a)",
+            "STORE 1 +-FLAGS (a)",
+            "STORE 1 FLAGS.LOUD (a)",
+            "STORE 1 (UNCHANGEDSINCE 1) FLAGS (a)",
+            "STORE 1 FLAGS (\\Unknown)",
+            "STORE 1 FLAGS (\\*)",
+            "STORE 1 FLAGS (\\)",
+            "STORE 1 FLAGS (a]b)",
+            "STORE 1 FLAGS (\"a\")",
+            "STORE 1 FLAGS (a)b",
+            "STORE 1 FLAGS a b) ",
+        ] {
+            bad(wrong);
+        }
+    }
+
+    // limits::KEYWORD_BYTES, LIST_ITEMS
+    #[test]
+    fn flags_are_bounded() {
+        let long = |n| format!("STORE 1 FLAGS ({})", "k".repeat(n));
+        ok(&long(KEYWORD_BYTES));
+        assert!(bad(long(KEYWORD_BYTES + 1)).contains("too long"));
+        for (open, close) in [("", ""), ("(", ")")] {
+            let many = |n| format!("STORE 1 FLAGS {open}{}{close}", vec!["k"; n].join(" "));
+            ok(&many(LIST_ITEMS));
+            assert!(bad(many(LIST_ITEMS + 1)).contains("too many items"));
+        }
+    }
+
+    // RFC 9051 §6.4.7, §6.4.8
+    #[test]
+    fn copy_and_move() {
+        let mailbox = crate::mailbox::RawMailbox(b"x y".to_vec());
+        let set = crate::command::MessageSet::Saved;
+        let copy = CommandBody::Copy { numbering: Numbering::Seq, set: set.clone(), mailbox: mailbox.clone() };
+        assert_eq!(ok("COPY $ \"x y\""), copy);
+        assert_eq!(ok("UID MOVE $ {3}\r\nx y"), CommandBody::Move { numbering: Numbering::Uid, set, mailbox });
+        for wrong in ["COPY 1", "MOVE x 1", "UID EXPUNGE", "EXPUNGE 1"] {
+            bad(wrong);
+        }
+    }
 }
