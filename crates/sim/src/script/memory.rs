@@ -1,0 +1,343 @@
+//! Sessions in this process on the memory engine, polled by hand until every one of them waits for its client. Only
+//! then is "nothing more was said" true, and no test has to sleep for it.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use columba_auth::{PasswordChecker, Secret, quick_hash};
+use columba_session::delivery::Delivery;
+use columba_session::{AccountFull, End, Gate, Pass, Peer as SessionPeer, Security, Services, Session, Settings, Stop};
+use columba_store::{AccountStore, Clock as _, MemoryBlobs, MemoryEngine, NewAccount, Options, Severity, Store};
+use columba_types::{AccountId, DateTime, Flag, limits};
+
+use super::ground::{Ground, Received, Refusal, Wire};
+use super::parse::{ACCOUNT, Outside, PASSWORD, Peer};
+use crate::clock::VirtualClock;
+use crate::link::{ClientEnd, LinkOptions, connect};
+
+/// How long something in this process may take before it counts as stuck. Passwords are checked on other threads.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to look for something from another thread when a server says nothing though it should.
+const SECOND_LOOK: Duration = Duration::from_millis(300);
+
+/// Sessions on one memory store.
+pub struct MemoryGround {
+    world: Rc<RefCell<World>>,
+    services: Arc<Services>,
+    gate: Arc<CountingGate>,
+    clock: VirtualClock,
+    options: LinkOptions,
+    connections: u64,
+}
+
+impl std::fmt::Debug for MemoryGround {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryGround").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl MemoryGround {
+    /// An empty store with the account `bob`.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn new(options: LinkOptions) -> Result<Self, String> {
+        let clock = VirtualClock::default();
+        let engine = Arc::new(MemoryEngine::default());
+        let blobs = Arc::new(MemoryBlobs::default());
+        let store_options = Options { seed: Some(1), ..Options::default() };
+        let store = block_on(Store::open(engine, blobs, Arc::new(clock.clone()), store_options));
+        let store = store.map_err(|e| e.to_string())?;
+        let gate = Arc::new(CountingGate::default());
+        let services = Arc::new(Services {
+            store,
+            passwords: PasswordChecker::new(),
+            gate: gate.clone(),
+            settings: Settings::default(),
+        });
+        let world = Rc::new(RefCell::new(World::default()));
+        let ground = Self { world, services, gate, clock, options, connections: 0 };
+        ground.create_account(ACCOUNT, PASSWORD)?;
+        Ok(ground)
+    }
+
+    fn create_account(&self, name: &str, password: &str) -> Result<(), String> {
+        let credentials = match password {
+            PASSWORD => usual_credentials().clone(),
+            other => quick_hash(&Secret::new(other)),
+        };
+        let new = NewAccount { name: name.into(), credentials, disabled: false };
+        block_on(self.services.store.create_account(new)).map(drop).map_err(|e| e.to_string())
+    }
+
+    async fn mail(&self, account: &str) -> Result<Arc<AccountStore>, Refusal> {
+        let account = self.services.store.account_named(account).await?.ok_or("there is no such account")?;
+        Ok(self.services.store.open_account(account.id).await?)
+    }
+
+    async fn deliver(&self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
+        let Outside::Message { account, mailbox, flags, date, .. } = what else { return Ok(()) };
+        let mail = self.mail(account).await?;
+        let name = columba_store::normalise_name(mailbox)?;
+        let id = mail.tree().mailbox(&name).ok_or_else(|| format!("there is no mailbox {mailbox:?}"))?;
+        let flags: Result<Vec<Flag>, _> = flags.iter().map(|flag| Flag::parse(flag)).collect();
+        let now = DateTime::utc(self.clock.now_millis().div_euclid(1000));
+        let mut delivery = Delivery::begin(&mail);
+        delivery.write(Bytes::copy_from_slice(octets)).await?;
+        let message = delivery.finish(flags?, date.unwrap_or(now)).await?;
+        mail.mailbox(id).await?.append(vec![message]).await?;
+        Ok(())
+    }
+}
+
+impl Ground for MemoryGround {
+    fn outside(&mut self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
+        match what {
+            Outside::Account { name, password } => Ok(self.create_account(name, password)?),
+            Outside::ConnectionsPerAccount(limit) => {
+                self.gate.limit.store(*limit, Ordering::Relaxed);
+                Ok(())
+            }
+            Outside::Mailbox { account, name } => {
+                let name = columba_store::normalise_name(name)?;
+                block_on(async { Ok(self.mail(account).await?.create_mailbox(&name, &[]).await.map(drop)?) })
+            }
+            Outside::Message { .. } => block_on(self.deliver(what, octets)),
+        }
+    }
+
+    fn connect(&mut self, peer: Peer) -> Result<Box<dyn Wire>, Refusal> {
+        self.connections += 1;
+        let (security, plaintext_allowed) = match peer {
+            Peer::Trusted => (Security::Plain, true),
+            Peer::Plain => (Security::Plain, false),
+            Peer::StartTls => (Security::StartTlsOffered, false),
+            Peer::Tls => (Security::Tls, false),
+        };
+        let peer = SessionPeer { connection: self.connections, address: None, security, plaintext_allowed };
+        let (end, mut link) = connect(&self.clock, self.options);
+        let mut session = Session::new(self.services.clone(), peer);
+        let life = async move {
+            // What TLS would be about is what the session does around it.
+            while session.run(&mut link).await == End::StartTls {
+                session.tls_started();
+            }
+        };
+        let task = Task { life: Some(Box::pin(life)), flag: Arc::new(Flagged::default()), end: end.clone() };
+        self.world.borrow_mut().tasks.push(task);
+        Ok(Box::new(MemoryWire { world: self.world.clone(), end }))
+    }
+
+    fn advance(&mut self, by: Duration) -> Result<(), Refusal> {
+        self.clock.advance(by);
+        self.world.borrow().tasks.iter().for_each(|task| task.end.clock_moved());
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        self.world.borrow_mut().settle()?;
+        if let Some(number) = self.world.borrow().tasks.iter().position(|task| task.life.is_some()) {
+            return Err(format!("session {} goes on after its client is gone", number + 1));
+        }
+        if self.gate.held.load(Ordering::Relaxed) != 0 {
+            return Err("a session that is over still counts as logged in".into());
+        }
+        let report = block_on(self.services.store.verify(&|_| {})).map_err(|e| e.to_string())?;
+        match report.findings.iter().find(|finding| finding.severity != Severity::Note) {
+            Some(finding) => Err(format!("verify: {}", finding.text)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The verifier of [`PASSWORD`], worked out once.
+fn usual_credentials() -> &'static Vec<String> {
+    static CREDENTIALS: OnceLock<Vec<String>> = OnceLock::new();
+    CREDENTIALS.get_or_init(|| columba_auth::hash_password(&Secret::new(PASSWORD)))
+}
+
+/// Counts who is logged in; one account is enough for scripts.
+#[derive(Debug)]
+struct CountingGate {
+    limit: AtomicUsize,
+    held: Arc<AtomicUsize>,
+}
+
+impl Default for CountingGate {
+    fn default() -> Self {
+        Self { limit: AtomicUsize::new(limits::CONNECTIONS_PER_ACCOUNT), held: Arc::default() }
+    }
+}
+
+struct Held(Arc<AtomicUsize>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Gate for CountingGate {
+    fn enter(&self, _connection: u64, _account: AccountId) -> Result<Pass, AccountFull> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        if self.held.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.held.fetch_sub(1, Ordering::Relaxed);
+            return Err(AccountFull { limit });
+        }
+        Ok(Box::new(Held(self.held.clone())))
+    }
+}
+
+#[derive(Default)]
+struct World {
+    tasks: Vec<Task>,
+}
+
+struct Task {
+    life: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    flag: Arc<Flagged>,
+    end: ClientEnd,
+}
+
+/// Says that a task wants to be polled.
+struct Flagged {
+    woken: AtomicBool,
+    thread: Thread,
+}
+
+impl Default for Flagged {
+    fn default() -> Self {
+        Self { woken: AtomicBool::new(true), thread: std::thread::current() }
+    }
+}
+
+impl Wake for Flagged {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+impl Task {
+    /// Polls it if it wants to be; whether it did.
+    fn turn(&mut self) -> bool {
+        let Some(life) = &mut self.life else { return false };
+        if !self.flag.woken.swap(false, Ordering::Acquire) {
+            return false;
+        }
+        self.end.before_poll();
+        let waker = Waker::from(self.flag.clone());
+        if life.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            self.life = None;
+        }
+        true
+    }
+
+    /// Whether it waits for nothing but its client.
+    fn at_rest(&self) -> bool {
+        let (waits, unread) = self.end.waits();
+        self.life.is_none() || waits.for_room || (waits.for_octets && !unread)
+    }
+}
+
+impl World {
+    /// Polls all sessions until each waits for its client.
+    fn settle(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            let mut turned = false;
+            for task in &mut self.tasks {
+                turned |= task.turn();
+            }
+            if turned {
+                continue;
+            }
+            let Some(busy) = self.tasks.iter().position(|task| !task.at_rest()) else { return Ok(()) };
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("session {} neither answers nor waits for its client", busy + 1));
+            }
+            std::thread::park_timeout(PATIENCE);
+        }
+    }
+}
+
+struct MemoryWire {
+    world: Rc<RefCell<World>>,
+    end: ClientEnd,
+}
+
+impl MemoryWire {
+    fn look(&self) -> Received {
+        // A small pipe is emptied again and again until the server has nothing more to put into it.
+        let mut all = Vec::new();
+        loop {
+            if let Err(why) = self.world.borrow_mut().settle() {
+                return Received::Stuck(why);
+            }
+            let octets = self.end.take();
+            if octets.is_empty() {
+                break;
+            }
+            all.extend(octets);
+        }
+        match all.is_empty() {
+            false => Received::Octets(all),
+            true if self.end.server_closed() => Received::Closed,
+            true => Received::Idle,
+        }
+    }
+}
+
+impl Wire for MemoryWire {
+    fn send(&mut self, octets: &[u8]) -> Result<(), String> {
+        self.end.send(octets).map_err(|e| e.to_string())
+    }
+
+    fn receive(&mut self, wait: bool) -> Received {
+        let first = self.look();
+        if !wait || first != Received::Idle {
+            return first;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < SECOND_LOOK {
+            std::thread::park_timeout(SECOND_LOOK);
+            let again = self.look();
+            if again != Received::Idle {
+                return again;
+            }
+        }
+        Received::Idle
+    }
+
+    fn close(&mut self) {
+        self.end.close();
+    }
+
+    fn stop(&mut self, kicked: bool) -> Result<(), Refusal> {
+        self.end.stop(if kicked { Stop::Kicked } else { Stop::Shutdown });
+        Ok(())
+    }
+}
+
+/// Runs a future of the store to its end on this thread.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let flag = Arc::new(Flagged::default());
+    let waker = Waker::from(flag.clone());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        while !flag.woken.swap(false, Ordering::Acquire) {
+            std::thread::park_timeout(PATIENCE);
+        }
+    }
+}

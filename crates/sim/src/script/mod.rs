@@ -1,0 +1,18 @@
+//! Scripts: conversations with an IMAP server as text, one file per section of an RFC, played on any [`Ground`].
+//! The format is described in `tests/scripts/README.md`.
+
+mod ground;
+mod harness;
+mod memory;
+mod parse;
+mod play;
+mod response;
+mod socket;
+mod text;
+
+pub use ground::{Ground, Received, Refusal, Wire};
+pub use harness::{Variant, main};
+pub use memory::{MemoryGround, block_on};
+pub use parse::{ACCOUNT, Action, Mode, Octets, Outside, PASSWORD, Peer, Script, Step, parse};
+pub use play::{Failure, Outcome, play};
+pub use socket::{AddressGround, SocketWire};
