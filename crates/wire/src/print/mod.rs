@@ -238,3 +238,6 @@ impl<'a> Printer<'a> {
         self.bytes(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests;
