@@ -108,7 +108,7 @@ impl<'a> Channel<'a> {
 
     /// Where answers are printed. What is printed is sent by `relieve`, `flush`, or before the next wait.
     pub(crate) fn printer(&mut self, mode: PrintMode) -> Printer<'_> {
-        Printer { out: &mut self.buffers.output, mode }
+        Printer::new(&mut self.buffers.output, mode)
     }
 
     /// Sends what was printed if it has become much: the back-pressure of large answers.

@@ -53,7 +53,8 @@ impl<'c> Context<'_, 'c> {
 
     /// A name as this client writes names. Normalised to NFC (RFC 9051 §5.1).
     pub(crate) fn mailbox_name(&self, raw: &RawMailbox) -> Result<MailboxName, Failure> {
-        let text = raw.decode(self.state.enabled.name_form()).map_err(|why| Failure::no(Code::Cannot, why.to_string()))?;
+        let text =
+            raw.decode(self.state.enabled.name_form()).map_err(|why| Failure::no(Code::Cannot, why.to_string()))?;
         columba_store::normalise_name(&text).map_err(|why| Failure::no(Code::Cannot, why.to_string()))
     }
 

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use columba_types::limits;
-use columba_wire::{Code, Command, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer, Refusal, RefusalReason};
+use columba_wire::{
+    Code, Command, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer, Refusal, RefusalReason,
+};
 use columba_wire::{Status, Tag, parse_append_head, parse_command};
 use tracing::{debug, info, warn};
 
@@ -303,4 +305,16 @@ async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> O
     }
     sync(selected, channel, mode, how, &told).await?;
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The server moves sessions between threads.
+    #[test]
+    fn a_running_session_can_be_sent() {
+        fn check<T: Send>(_: impl FnOnce(&'static mut Session, &'static mut dyn Link) -> T) {}
+        check(|session, link| session.run(link));
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use columba_store::{Account, AccountStore, Keyword, Mailbox};
-use columba_types::{ModSeq, UidSet};
+use columba_store::{Account, AccountStore, Mailbox};
+use columba_types::{Keyword, ModSeq, UidSet};
 use columba_wire::{NameForm, ParseMode, PrintMode};
 
 use crate::services::Pass;

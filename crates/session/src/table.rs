@@ -104,7 +104,7 @@ pub const COMMANDS: &[CommandSpec] = &[
 ];
 
 /// The row of that name, which must be one of the table's.
-pub fn spec(name: &str) -> Option<&'static CommandSpec> {
+pub(crate) fn spec(name: &str) -> Option<&'static CommandSpec> {
     COMMANDS.iter().find(|spec| spec.name == name)
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn append(context: &mut Context<'_, '_>, head: AppendHead, lite
     end_of_command(context, &head.message).await?;
     taken?;
     let AppendMessage { flags, date, .. } = head.message;
-    let now = DateTime::utc(mail.now_millis().div_euclid(1000));
+    let now = DateTime::utc(context.services.store.now_millis().div_euclid(1000));
     let message = delivery.finish(flags, date.unwrap_or(now)).await?;
     let appended = mailbox.append(vec![message]).await.map_err(no_target)?;
     Ok(Done::with(Code::AppendUid { validity: appended.uid_validity, uids: appended.uids }, "Appended"))
@@ -67,11 +67,10 @@ async fn admit(
 
 /// What follows the literal must be the end of the command.
 async fn end_of_command(context: &mut Context<'_, '_>, message: &AppendMessage) -> Result<(), Failure> {
-    let form = context.state.enabled.parse_mode();
     loop {
         match context.channel.frame().await? {
             Frame::Command(tail) => {
-                return match parse_append_next(&tail, message.utf8, form) {
+                return match parse_append_next(&tail, message) {
                     Ok(AppendNext::End) => Ok(()),
                     Ok(AppendNext::Message(_)) => Err(one_at_a_time()),
                     Err(error) => Err(Failure::bad(error.text)),

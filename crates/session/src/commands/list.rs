@@ -39,7 +39,8 @@ pub(super) async fn list(context: &mut Context<'_, '_>, list: &List) -> Outcome 
         context.printer().list(&root.as_printed());
         return Ok(Done::new("The separator"));
     }
-    let patterns: Vec<Pattern> = list.patterns.iter().filter_map(|raw| pattern(context, &list.reference, raw)).collect();
+    let patterns: Vec<Pattern> =
+        list.patterns.iter().filter_map(|raw| pattern(context, &list.reference, raw)).collect();
     let mail = context.mail()?;
     let tree = mail.tree();
     for (name, candidate) in candidates(&tree, &patterns, list.selection) {

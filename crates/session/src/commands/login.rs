@@ -12,12 +12,8 @@ use crate::reply::{Done, Failure, Outcome};
 use crate::state::Login;
 
 /// A name and a password in plain.
-pub(super) async fn login(
-    context: &mut Context<'_, '_>,
-    user: &[u8],
-    password: columba_wire::Secret,
-) -> Outcome {
-    let password = Secret::from(password.0);
+pub(super) async fn login(context: &mut Context<'_, '_>, user: &[u8], password: columba_wire::Secret) -> Outcome {
+    let password = Secret::new(password.0);
     if !capability::login_allowed(context.peer) {
         return Err(privacy_required());
     }

@@ -7,6 +7,6 @@ use crate::reply::{Done, Outcome};
 
 /// One personal namespace without a prefix; others' and shared ones come with shared folders.
 pub(super) fn namespace(context: &mut Context<'_, '_>) -> Outcome {
-    context.printer().namespace(&[("", Some(SEPARATOR))], &[], &[]);
+    context.printer().namespace(&[("", SEPARATOR)], &[], &[]);
     Ok(Done::new("Namespaces listed"))
 }

@@ -28,8 +28,7 @@ pub(super) async fn select(context: &mut Context<'_, '_>, raw: &RawMailbox, read
     let last_uid = snapshot.head.uid_next.value() - 1;
     let view = View::new(&snapshot.uids(), last_uid, snapshot.head.highest_modseq);
     let keywords = snapshot.head.keywords.clone();
-    let mut selected =
-        Selected { mailbox, read_only, view, recent: UidSet::new(), saved: UidSet::new(), keywords };
+    let mut selected = Selected { mailbox, read_only, view, recent: UidSet::new(), saved: UidSet::new(), keywords };
     tell(context, &mut selected, &snapshot);
     if context.mode().rev2 {
         // RFC 9051 §6.3.2: a LIST line names the mailbox.

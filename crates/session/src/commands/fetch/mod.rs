@@ -27,8 +27,9 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// Whether anything needs more than the message's record.
     fn needs_message(&self) -> bool {
-        let in_record =
-            |item: &FetchItem| matches!(item, FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size);
+        let in_record = |item: &FetchItem| {
+            matches!(item, FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size)
+        };
         !self.items.iter().all(in_record)
     }
 

@@ -2,8 +2,8 @@
 //! is decided by what is known of a message so far; when that is not enough, more is read.
 
 use columba_mime::search_form;
-use columba_types::{Date, Flags, KeywordBits, SystemFlags, UidSet};
 use columba_store::{Record, Snapshot};
+use columba_types::{Date, Flags, KeywordBits, SystemFlags, UidSet};
 use columba_types::{DateTime, Flag};
 use columba_wire::{Numbering, SearchKey};
 
@@ -123,7 +123,8 @@ impl Builder<'_> {
     }
 
     fn text(&mut self, place: Where, text: &[u8]) -> Result<Node, Failure> {
-        let text = std::str::from_utf8(text).map_err(|_| Failure::bad("The search string is not in the charset it claims"))?;
+        let text =
+            std::str::from_utf8(text).map_err(|_| Failure::bad("The search string is not in the charset it claims"))?;
         let needle = Needle { place, text: search_form(text) };
         let at = self.needles.iter().position(|known| *known == needle).unwrap_or_else(|| {
             self.needles.push(needle);

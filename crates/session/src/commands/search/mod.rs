@@ -28,7 +28,7 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcom
     let rev2 = context.mode().rev2;
     check_charset(search.charset.as_deref())?;
     let mail = context.mail()?;
-    let now_secs = mail.now_millis().div_euclid(1000);
+    let now_secs = context.services.store.now_millis().div_euclid(1000);
     let selected = context.selected()?;
     let criteria = Criteria::new(&search.key, selected, now_secs)?;
     let snapshot = selected.mailbox.snapshot();

@@ -1,7 +1,9 @@
 //! Looking into messages: decoded header fields and decoded text, case-insensitive substrings, never fewer than there
 //! are. What is cheap to read is read first, and a message is read further only while that leaves it undecided.
 
-use columba_mime::{Finder, PartEntry, PartTable, TextDecoder, TextKind, decode_header, fields, search_form, search_form_into};
+use columba_mime::{
+    Finder, PartEntry, PartTable, TextDecoder, TextKind, decode_header, fields, search_form, search_form_into,
+};
 use columba_store::{AccountStore, Message, Record, StoreError};
 use columba_types::{DateTime, UidSet, limits};
 
@@ -119,7 +121,9 @@ impl<'a> Bodies<'a> {
     ) -> Result<(), StoreError> {
         for (i, part) in parts.parts().iter().enumerate() {
             let open: Vec<usize> = (0..known.found.len())
-                .filter(|n| known.found[*n].is_none() && matches!(self.criteria.needles[*n].place, Where::Body | Where::Text))
+                .filter(|n| {
+                    known.found[*n].is_none() && matches!(self.criteria.needles[*n].place, Where::Body | Where::Text)
+                })
                 .collect();
             if open.is_empty() {
                 return Ok(());
@@ -130,7 +134,7 @@ impl<'a> Bodies<'a> {
             if i > 0 {
                 self.scan_header(message, part, &mut finders, known).await?;
             }
-            if part.text == TextKind::Text {
+            if matches!(part.text, TextKind::Plain | TextKind::Html | TextKind::OtherText) {
                 self.scan_text(message, part, &mut finders, known).await?;
             }
         }
