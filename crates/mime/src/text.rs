@@ -1,52 +1,222 @@
 //! Decoded text and how SEARCH compares it.
 
-use crate::decode::TransferEncoding;
+use encoding_rs::{CoderResult, Decoder};
+use memchr::memmem;
+
+use crate::charset::{self, Guess};
+use crate::decode::{TransferDecoder, TransferEncoding};
 
 /// Decodes a body to Unicode text, octets in and text out, in chunks of any size; never splits a character.
 #[derive(Debug)]
-pub struct TextDecoder {}
+pub struct TextDecoder {
+    transfer: TransferDecoder,
+    /// Octets out of the transfer decoder, kept only for its allocation.
+    octets: Vec<u8>,
+    charset: Charset,
+}
+
+enum Charset {
+    Guessed(Guess),
+    Known(Decoder),
+}
+
+impl std::fmt::Debug for Charset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Guessed(guess) => guess.fmt(f),
+            Self::Known(decoder) => decoder.encoding().name().fmt(f),
+        }
+    }
+}
 
 impl TextDecoder {
     /// For a body of that transfer encoding and charset (empty: none given).
-    pub fn new(_encoding: TransferEncoding, _charset: &str) -> Self {
-        Self {}
+    pub fn new(encoding: TransferEncoding, charset: &str) -> Self {
+        let charset = match charset::lookup(charset) {
+            Some(encoding) => Charset::Known(encoding.new_decoder_without_bom_handling()),
+            None => Charset::Guessed(Guess::default()),
+        };
+        Self { transfer: TransferDecoder::new(encoding), octets: Vec::new(), charset }
     }
 
     /// Appends the text of the next octets to `out`.
     pub fn feed(&mut self, chunk: &[u8], out: &mut String) {
-        out.push_str(&String::from_utf8_lossy(chunk));
+        let mut octets = std::mem::take(&mut self.octets);
+        octets.clear();
+        self.transfer.feed(chunk, &mut octets);
+        self.charset.feed(&octets, false, out);
+        self.octets = octets;
     }
 
     /// Appends what was held back.
-    pub fn finish(self, _out: &mut String) {}
+    pub fn finish(mut self, out: &mut String) {
+        let mut octets = std::mem::take(&mut self.octets);
+        octets.clear();
+        self.transfer.finish(&mut octets);
+        self.charset.feed(&octets, true, out);
+        if let Charset::Guessed(guess) = self.charset {
+            guess.finish(out);
+        }
+    }
 }
 
-/// The form in which SEARCH compares text: each character's simple case folding.
+impl Charset {
+    fn feed(&mut self, octets: &[u8], last: bool, out: &mut String) {
+        match self {
+            Self::Guessed(guess) => guess.feed(octets, out),
+            Self::Known(decoder) => {
+                let mut rest = octets;
+                loop {
+                    let room = decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len());
+                    out.reserve(room.max(16));
+                    let (result, read, _) = decoder.decode_to_string(rest, out, last);
+                    rest = rest.get(read..).unwrap_or_default();
+                    if result == CoderResult::InputEmpty {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The form in which SEARCH compares text: every character's simple case folding, and nothing else.
+///
+/// RFC 9051 §6.4.4 asks for a case-insensitive substring. Folding character by character keeps "σ" and "ς" equal, and
+/// lets text be searched in chunks; characters whose folding is several characters ("ß") equal only themselves.
 pub fn search_form(text: &str) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(text.len());
     search_form_into(text, &mut out);
     out
 }
 
 /// The same, appended to `out`. The form of a text is the forms of its pieces, one after the other.
 pub fn search_form_into(text: &str, out: &mut String) {
-    out.push_str(&text.to_lowercase());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
+        let (plain, after) = rest.split_at(ascii);
+        let start = out.len();
+        out.push_str(plain);
+        if let Some(copied) = out.get_mut(start..) {
+            copied.make_ascii_lowercase();
+        }
+        let other = after.bytes().position(|b| b.is_ascii()).unwrap_or(after.len());
+        let (other, after) = after.split_at(other);
+        out.extend(other.chars().map(folded));
+        rest = after;
+    }
+}
+
+/// Simple case folding: the lower case of the upper case, where both are single characters.
+fn folded(c: char) -> char {
+    let single = |mut chars: &mut dyn Iterator<Item = char>| {
+        let first = chars.next();
+        chars.next().map_or(first, |_| None)
+    };
+    let upper = single(&mut c.to_uppercase()).unwrap_or(c);
+    single(&mut upper.to_lowercase()).unwrap_or(c)
 }
 
 /// Looks for one text in chunks of another.
 #[derive(Debug)]
 pub struct Finder {
+    needle: memmem::Finder<'static>,
+    /// The end of the text so far, shorter than the needle.
+    tail: Vec<u8>,
     found: bool,
 }
 
 impl Finder {
     /// For a needle already in [`search_form`]. The empty needle is found in everything.
     pub fn new(needle: &str) -> Self {
-        Self { found: needle.is_empty() }
+        let found = needle.is_empty();
+        Self { needle: memmem::Finder::new(needle).into_owned(), tail: Vec::new(), found }
     }
 
     /// The next piece of text, in [`search_form`]; whether the needle has been found so far.
-    pub fn feed(&mut self, _text: &str) -> bool {
+    pub fn feed(&mut self, text: &str) -> bool {
+        let text = text.as_bytes();
+        let overlap = self.needle.needle().len().saturating_sub(1);
+        if !self.found && !self.tail.is_empty() {
+            let head = text.get(..overlap.min(text.len())).unwrap_or_default();
+            self.tail.extend_from_slice(head);
+            self.found = self.needle.find(&self.tail).is_some();
+        }
+        self.found = self.found || self.needle.find(text).is_some();
+        if !self.found {
+            if text.len() >= overlap {
+                self.tail.clear();
+                self.tail.extend_from_slice(text.get(text.len() - overlap..).unwrap_or_default());
+            } else {
+                // The tail has been grown by all of this short text above, or was empty.
+                if self.tail.is_empty() {
+                    self.tail.extend_from_slice(text);
+                }
+                let surplus = self.tail.len().saturating_sub(overlap);
+                self.tail.drain(..surplus);
+            }
+        }
         self.found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decoded(encoding: TransferEncoding, charset: &str, octets: &[u8], cut: usize) -> String {
+        let mut decoder = TextDecoder::new(encoding, charset);
+        let mut out = String::new();
+        for chunk in octets.chunks(cut) {
+            decoder.feed(chunk, &mut out);
+        }
+        decoder.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn text_is_decoded_whatever_the_chunks() {
+        for cut in 1..9 {
+            assert_eq!(decoded(TransferEncoding::QuotedPrintable, "utf-8", b"=C3=BC=\r\n!", cut), "ü!");
+            assert_eq!(decoded(TransferEncoding::Base64, "utf-16", b"YQDkAA==", cut), "aä");
+            assert_eq!(decoded(TransferEncoding::SevenBit, "iso-2022-jp", b"\x1b$B$\"\x1b(B.", cut), "あ.");
+            assert_eq!(decoded(TransferEncoding::EightBit, "", "aü€".as_bytes(), cut), "aü€");
+            assert_eq!(decoded(TransferEncoding::EightBit, "koi8-r", b"\xc1\xc2", cut), "аб");
+        }
+    }
+
+    #[test]
+    fn case_is_folded_by_character() {
+        assert_eq!(search_form("ABC ÄÖ ΣΑΣ"), "abc äö σασ");
+        assert_eq!(search_form("σας"), search_form("ΣΑΣ"));
+        assert_eq!(search_form("ſ K ß"), "s k ß");
+        assert_eq!(search_form("İ"), "İ");
+    }
+
+    proptest! {
+        #[test]
+        fn the_form_of_pieces_is_the_form_of_the_whole(a: String, b: String) {
+            prop_assert_eq!(search_form(&a) + &search_form(&b), search_form(&(a + &b)));
+        }
+
+        #[test]
+        fn folding_twice_changes_nothing(text: String) {
+            let form = search_form(&text);
+            prop_assert_eq!(search_form(&form), form);
+        }
+
+        #[test]
+        fn finds_across_chunks(text in "[ab]{0,30}", needle in "[ab]{0,6}", cuts in proptest::collection::vec(0usize..5, 0..12)) {
+            let mut finder = Finder::new(&needle);
+            let mut rest = text.as_str();
+            for cut in cuts {
+                let (chunk, after) = rest.split_at(cut.min(rest.len()));
+                finder.feed(chunk);
+                rest = after;
+            }
+            prop_assert_eq!(finder.feed(rest), text.contains(&needle));
+        }
     }
 }

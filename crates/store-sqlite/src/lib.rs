@@ -1,1 +1,77 @@
-//! Placeholder while the crate is being written.
+//! The embedded engine: ordered keys in a few SQLite files, the bytes of messages in append-only segment files.
+//!
+//! It knows partitions, keys, values and octets, and not what a mailbox is. The files are described byte by byte in
+//! `docs/design/disk-format-embedded.md`.
+//!
+//! Invariants:
+//! - Nothing is said to have happened before it is on the medium; nothing that was said to have happened is lost by
+//!   a crash, and nothing of a commit or a message is ever seen in part.
+//! - Commits of one partition are applied in the order in which they were submitted, and heard of in that order.
+//! - No caller's thread ever waits for the medium, and none is kept busy waiting.
+//! - A data directory has one owner at a time, and a newer format is refused in words.
+//! - A failing medium never ends a thread: what was asked is refused, and the next one is tried again.
+
+mod account_map;
+mod checkpointer;
+mod data_dir;
+mod database;
+mod engine;
+mod fault;
+mod queue;
+mod readers;
+mod segments;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use columba_store::{Blobs, Engine};
+
+pub use data_dir::OpenError;
+
+/// When a commit counts as done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// When it is on the medium: it survives the loss of power.
+    #[default]
+    Full,
+}
+
+/// How a data directory is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// Files over which accounts are spread, 1 to 64. Looked at only when the directory is new.
+    pub shards: usize,
+    /// Threads that read keys, and as many that read messages, at least 1.
+    pub readers: usize,
+    /// When a commit counts as done.
+    pub durability: Durability,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { shards: 4, readers: 4, durability: Durability::Full }
+    }
+}
+
+/// An open data directory. Its lock is held until both halves are gone.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The keys.
+    pub engine: Arc<dyn Engine>,
+    /// The bytes of messages.
+    pub blobs: Arc<dyn Blobs>,
+}
+
+/// Opens the data directory `dir`, making it when there is none or it is empty, and recovers what a crash left.
+///
+/// Blocks while it reads; call it before serving anybody. Dropping the engine and the blobs finishes what was
+/// submitted and ends their threads, which blocks too.
+pub fn open(dir: &Path, options: SqliteOptions) -> Result<Opened, OpenError> {
+    let Durability::Full = options.durability;
+    let dir = Arc::new(data_dir::DataDir::open(dir, options.shards)?);
+    let readers = options.readers.max(1);
+    let (engine, accounts) = engine::SqliteEngine::open(Arc::clone(&dir), readers)?;
+    let blobs = segments::SegmentBlobs::open(dir, accounts, readers)?;
+    Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs) })
+}

@@ -133,6 +133,25 @@ pub const IDLE_KEEPALIVE: Duration = Duration::from_secs(120);
 pub const STALLED: Duration = Duration::from_secs(5 * 60);
 /// Answers held for a client before the command that makes them has to wait.
 pub const OUTPUT_BYTES: usize = 64 * 1024;
+/// How long a client may take for a TLS handshake. Then the connection is closed.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(30);
+/// Connections beyond a limit that are told so over TLS at once; the rest are closed without a word, because a
+/// handshake costs more than a connection.
+pub const TLS_REFUSALS: usize = 16;
+/// How long a closed connection may take for its last octets.
+pub const LINGER: Duration = Duration::from_secs(5);
+/// Silence after which the kernel asks whether a client is still there; middle boxes forget after five minutes or more.
+pub const TCP_KEEPALIVE: Duration = Duration::from_secs(4 * 60);
+/// Connections that the kernel holds for a listener which has not taken them yet.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// Octets read from a connection at once.
+pub const READ_BYTES: usize = 16 * 1024;
+/// Waits after a failed accept: at first, and at most (no file descriptors left, no memory).
+pub const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How often certificate files are looked at, for file systems that tell nothing of changes.
+pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(5 * 60);
+/// Octets of a certificate or key file.
+pub const CERTIFICATE_BYTES: u64 = 1024 * 1024;
 /// How long a connection has to finish its command at shutdown.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Failed logins on one connection before BYE.
@@ -180,3 +199,5 @@ pub const ADMIN_ACCOUNTS: usize = 500;
 pub const IMPORT_IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 /// Between two looks for what expunged messages leave behind.
 pub const RECLAIM_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// Recipients of one message that are written to at once.
+pub const LMTP_DELIVERIES: usize = 8;

@@ -1,0 +1,107 @@
+//! What the server is told to do, checked and typed. Where it was written is the binary's matter.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use columba_types::limits;
+
+use crate::{Address, Network};
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Protocol {
+    /// IMAP (RFC 9051).
+    Imap,
+    /// LMTP (RFC 2033), for the mail server that brings messages.
+    Lmtp,
+}
+
+/// How a listener comes to TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TlsMode {
+    /// The client may ask for it (RFC 9051 §6.2.1; in LMTP RFC 3207).
+    StartTls,
+    /// From the first octet (RFC 8314 §3).
+    Implicit,
+    /// Never.
+    None,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Imap => "IMAP",
+            Self::Lmtp => "LMTP",
+        })
+    }
+}
+
+/// One socket to listen on.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ListenerConfig {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Where. `[::]` takes IPv4 too, unless a listener of its own has `0.0.0.0` with the same port.
+    pub address: Address,
+    /// How it is protected.
+    pub tls: TlsMode,
+}
+
+/// Prints `IMAP on 0.0.0.0:143`.
+impl fmt::Display for ListenerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.protocol, self.address)
+    }
+}
+
+/// PEM files of the certificate and its key; they are read again when they change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsFiles {
+    /// The certificate, followed by those between it and the root.
+    pub certificate: PathBuf,
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+/// All the server is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listeners: Vec<ListenerConfig>,
+    /// Certificate and key. While there are none, or none that can be used, STARTTLS is not offered, connections to
+    /// implicit TLS are closed, and plain-text logins stay refused.
+    pub tls: Option<TlsFiles>,
+    /// From where LOGIN and PLAIN are taken without TLS. Unix sockets are always trusted.
+    pub plaintext_networks: Vec<Network>,
+    /// Connections one account may have at once.
+    pub connections_per_account: usize,
+    /// IMAP connections one address (IPv6: one /64) may have at once. The machine itself may have any number.
+    pub connections_per_address: usize,
+    /// Connections of the whole server.
+    pub connections: usize,
+    /// The server's name in LMTP's greeting and in Received fields.
+    pub host_name: String,
+    /// The name in IMAP's greeting.
+    pub server_name: String,
+    /// Octets of the largest message taken.
+    pub message_bytes: u64,
+    /// Directory for messages too large for memory while they arrive by LMTP. On the same disk as the data.
+    pub spool: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            tls: None,
+            plaintext_networks: Vec::new(),
+            connections_per_account: limits::CONNECTIONS_PER_ACCOUNT,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            connections: limits::CONNECTIONS,
+            host_name: "localhost".into(),
+            server_name: "Columba".into(),
+            message_bytes: limits::MESSAGE_BYTES,
+            spool: std::env::temp_dir(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The session's link to the outside, over a real connection and the real clock.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use columba_session::{Link, Stop};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::registry::StopSignal;
+use crate::transport::Transport;
+
+/// One connection as the session sees it. Under 200 octets besides what the transport holds.
+#[derive(Debug)]
+pub(crate) struct SocketLink {
+    pub(crate) transport: Transport,
+    stop: Arc<StopSignal>,
+    begun: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl SocketLink {
+    pub(crate) fn new(transport: Transport, stop: Arc<StopSignal>, begun: Instant) -> Self {
+        Self { transport, stop, begun, timer: Box::pin(sleep_until(begun)) }
+    }
+}
+
+impl Link for SocketLink {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+        self.transport.poll_fill(cx, into)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.transport.poll_write(cx, octets)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_flush(cx)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn set_timer(&mut self, after: Duration) {
+        self.timer.as_mut().reset(Instant::now() + after);
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.as_mut().poll(cx)
+    }
+
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        self.stop.poll(cx)
+    }
+}
