@@ -112,8 +112,20 @@ pub const ACCOUNTS_IN_MEMORY: usize = 20_000;
 pub const COMMIT_ACCOUNTS: usize = 500;
 /// Keys read from an engine at once when a whole range is gone through.
 pub const SCAN_KEYS: usize = 1_000;
+/// Octets of commits that one transaction of a shard takes; more only makes the ones at its head wait longer.
+pub const COMMIT_GROUP_BYTES: usize = 8 * 1024 * 1024;
+/// Octets of a shard's log before it is copied into its file: they are read again after a crash.
+pub const WAL_BYTES: u64 = 16 * 1024 * 1024;
+/// Octets of messages that are made durable with one sync, for the same reason as with commits.
+pub const BLOB_GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Octets of a segment file before a new one is begun.
 pub const SEGMENT_BYTES: u64 = 128 * 1024 * 1024;
+/// Octets of zeros written ahead of the messages of a segment, which spares its syncs the file system's journal.
+pub const SEGMENT_ZEROED_BYTES: u64 = 1024 * 1024;
+/// Segment files kept open for reading.
+pub const OPEN_SEGMENTS: usize = 256;
+/// Octets of a message copied from the page cache on the thread that asks; more is copied elsewhere.
+pub const BLOB_READ_AT_ONCE_BYTES: u64 = 256 * 1024;
 
 // --- connections (crate `server`) ---
 
