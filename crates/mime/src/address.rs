@@ -374,33 +374,29 @@ mod tests {
     fn addresses_of_the_rfc() {
         for (value, expected) in [
             (r#""Joe Q. Public" <john.q.public@example.com>"#, vec!["Joe Q. Public|-|john.q.public|example.com"]),
-            ("Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>", vec![
-                "Mary Smith|-|mary|x.test",
-                "-|-|jdoe|example.org",
-                "Who?|-|one|y.test",
-            ]),
-            (r#"<boss@nil.test>, "Giant; \"Big\" Box" <sysservices@example.net>"#, vec![
-                "-|-|boss|nil.test",
-                r#"Giant; "Big" Box|-|sysservices|example.net"#,
-            ]),
-            ("A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;", vec![
-                "-|-|A Group|-",
-                "Ed Jones|-|c|a.test",
-                "-|-|joe|where.test",
-                "John|-|jdoe|one.test",
-                "-|-|-|-",
-            ]),
+            (
+                "Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
+                vec!["Mary Smith|-|mary|x.test", "-|-|jdoe|example.org", "Who?|-|one|y.test"],
+            ),
+            (
+                r#"<boss@nil.test>, "Giant; \"Big\" Box" <sysservices@example.net>"#,
+                vec!["-|-|boss|nil.test", r#"Giant; "Big" Box|-|sysservices|example.net"#],
+            ),
+            (
+                "A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
+                vec!["-|-|A Group|-", "Ed Jones|-|c|a.test", "-|-|joe|where.test", "John|-|jdoe|one.test", "-|-|-|-"],
+            ),
             ("Undisclosed recipients:;", vec!["-|-|Undisclosed recipients|-", "-|-|-|-"]),
             (r"Pete(A nice \) chap) <pete(his account)@silly.test(his host)>", vec!["Pete|-|pete|silly.test"]),
-            ("(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;", vec![
-                "-|-|Hidden recipients|-",
-                "-|-|-|-",
-            ]),
+            (
+                "(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;",
+                vec!["-|-|Hidden recipients|-", "-|-|-|-"],
+            ),
             ("Joe Q. Public <john.q.public@example.com>", vec!["Joe Q. Public|-|john.q.public|example.com"]),
-            ("Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example", vec![
-                "Mary Smith|@node.test|mary|example.net",
-                "-|-|jdoe|test.example",
-            ]),
+            (
+                "Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
+                vec!["Mary Smith|@node.test|mary|example.net", "-|-|jdoe|test.example"],
+            ),
             ("John Doe <jdoe@machine(comment).  example>", vec!["John Doe|-|jdoe|machine.example"]),
         ] {
             assert_eq!(shown(value), expected, "{value}");
@@ -448,7 +444,7 @@ mod tests {
 
     #[test]
     fn unclosed_quotes_are_cheap() {
-        assert_eq!(parse_addresses("\"(".repeat(100_000).as_bytes()), []);
+        assert_eq!(parse_addresses("\"\\".repeat(100_000).as_bytes()).len(), 1);
         assert_eq!(parse_addresses("(".repeat(100_000).as_bytes()), []);
     }
 

@@ -160,7 +160,8 @@ impl Header {
             }
             b"language" if content.language.is_empty() => {
                 let tags = value.split(|b| *b == b',').map(|tag| Scanner::new(tag).token());
-                content.language = tags.filter(|tag| !tag.is_empty()).take(MIME_PARAMETERS).map(charset::guess).collect();
+                content.language =
+                    tags.filter(|tag| !tag.is_empty()).take(MIME_PARAMETERS).map(charset::guess).collect();
             }
             b"id" if content.id.is_none() => content.id = Some(charset::guess(value)),
             b"description" if content.description.is_none() => content.description = Some(charset::guess(value)),
@@ -267,7 +268,10 @@ impl<'a> Scanner<'a> {
         let (value, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, &[]));
         self.rest = rest;
         let value = trim(value);
-        let comment = value.ends_with(b")").then(|| value.windows(2).position(|w| matches!(w, [space, b'('] if is_space(*space)))).flatten();
+        let comment = value
+            .ends_with(b")")
+            .then(|| value.windows(2).position(|w| matches!(w, [space, b'('] if is_space(*space))))
+            .flatten();
         trim(value.get(..comment.unwrap_or(value.len())).unwrap_or_default()).to_vec()
     }
 
@@ -315,8 +319,8 @@ fn joined(raw: Vec<Raw>) -> Parameters {
     if raw.iter().all(|p| !p.name.contains('*')) {
         return raw.into_iter().map(|p| (p.name, charset::guess(&p.value))).collect();
     }
-    let piece = |(at, raw): (usize, &'_ Raw)| Piece { at, name: Name::parse(&raw.name), value: &raw.value };
-    let mut pieces: Vec<Piece<'_>> = raw.iter().enumerate().map(piece).collect();
+    let pieces = raw.iter().enumerate().map(|(at, p)| Piece { at, name: Name::parse(&p.name), value: &p.value });
+    let mut pieces: Vec<Piece<'_>> = pieces.collect();
     pieces.sort_by_key(|piece| (piece.name.base, piece.at));
     let mut out = Vec::with_capacity(pieces.len());
     for group in pieces.chunk_by(|a, b| a.name.base == b.name.base) {
@@ -408,7 +412,9 @@ mod tests {
         let plain = content("Content-type: Text/PLAIN; Charset=us-ascii (Plain text)\r\n");
         assert_eq!((plain.media_type.as_str(), plain.subtype.as_str()), ("text", "plain"));
         assert_eq!(plain.parameters, pairs(&[("charset", "us-ascii")]));
-        for odd in ["Content-Type:\r\n", "Content-Type: text\r\n", "Content-Type: /\r\n", "X: y\r\n", "Content-Type: ;\r\n"] {
+        for odd in
+            ["Content-Type:\r\n", "Content-Type: text\r\n", "Content-Type: /\r\n", "X: y\r\n", "Content-Type: ;\r\n"]
+        {
             let content = content(odd);
             assert_eq!((content.media_type.as_str(), content.subtype.as_str()), ("text", "plain"), "{odd}");
         }
@@ -418,7 +424,10 @@ mod tests {
 
     #[test]
     fn careless_parameters() {
-        assert_eq!(parameters("name=my report (1).pdf; x = \"a;\\\"b\""), pairs(&[("name", "my report (1).pdf"), ("x", "a;\"b")]));
+        assert_eq!(
+            parameters("name=my report (1).pdf; x = \"a;\\\"b\""),
+            pairs(&[("name", "my report (1).pdf"), ("x", "a;\"b")])
+        );
         assert_eq!(parameters("a=\"1\" b=2"), pairs(&[("a", "1"), ("b", "2")]));
         assert_eq!(parameters(";;junk; =x; a=; b=\"open"), pairs(&[("a", ""), ("b", "open")]));
         assert_eq!(parameters("name=\"Grüße\""), pairs(&[("name", "Grüße")]));
@@ -432,7 +441,8 @@ mod tests {
         assert_eq!(parameters(value), pairs(&[("access-type", "URL"), ("url", url)]));
         let value = "title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A";
         assert_eq!(parameters(value), pairs(&[("title", "This is ***fun***")]));
-        let value = "title*0*=us-ascii'en'This%20is%20even%20more%20; title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"";
+        let value =
+            "title*0*=us-ascii'en'This%20is%20even%20more%20; title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"";
         assert_eq!(parameters(value), pairs(&[("title", "This is even more ***fun*** isn't it!")]));
     }
 
@@ -453,7 +463,10 @@ mod tests {
              Content-Location: http://a/\r\n b\r\nContent-MD5: Q2hl\r\nContent-Description: d\r\n\
              Content-Transfer-Encoding: Base64 (really)\r\nContent-Transfer-Encoding: 8bit\r\n",
         );
-        assert_eq!(all.disposition, Some(Disposition { kind: "attachment".to_owned(), parameters: pairs(&[("filename", "a")]) }));
+        assert_eq!(
+            all.disposition,
+            Some(Disposition { kind: "attachment".to_owned(), parameters: pairs(&[("filename", "a")]) })
+        );
         assert_eq!(all.language, ["de", "en"]);
         assert_eq!(all.id.as_deref(), Some("<a@b>"));
         assert_eq!(all.location.as_deref(), Some("http://a/b"));

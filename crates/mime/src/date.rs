@@ -9,7 +9,7 @@ const DATE_BYTES: usize = 256;
 ///
 /// A time that is missing or invalid is 00:00:00, a zone that is missing or invalid is UTC (RFC 5256 §2.2).
 pub fn parse_date(raw: &[u8]) -> Option<DateTime> {
-    let text = without_comments(raw.get(..raw.len().min(DATE_BYTES))?);
+    let text = tight_colons(&without_comments(raw.get(..raw.len().min(DATE_BYTES))?));
     let mut found = Found::default();
     for token in text.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|t| !t.is_empty()) {
         found.take(token);
@@ -38,6 +38,11 @@ fn without_comments(raw: &[u8]) -> String {
         }
     }
     out
+}
+
+// RFC 5322 §4.3: an obsolete time may have white space around its colons.
+fn tight_colons(text: &str) -> String {
+    text.split(':').map(str::trim).collect::<Vec<_>>().join(":")
 }
 
 /// What the tokens so far have told.
@@ -81,7 +86,10 @@ impl Found {
 
     /// `1-Jan-2001`, `2001-01-31`, and `2001-01-31T10:00:00Z` (RFC 3339).
     fn take_joined(&mut self, token: &str) {
-        let (day, time) = token.split_once(['T', 't']).filter(|(d, _)| number(d.get(..4).unwrap_or("")).is_some()).unwrap_or((token, ""));
+        let (day, time) = token
+            .split_once(['T', 't'])
+            .filter(|(d, _)| number(d.get(..4).unwrap_or("")).is_some())
+            .unwrap_or((token, ""));
         let pieces: Vec<&str> = day.split(['-', '/']).collect();
         let [first, middle, last] = pieces.as_slice() else { return };
         let month = month(middle).or_else(|| number(middle).and_then(|n| u8::try_from(n.value).ok()));
@@ -201,8 +209,11 @@ mod tests {
     fn dates_of_the_rfc() {
         assert_eq!(parsed("Fri, 21 Nov 1997 09:55:06 -0600"), "21-Nov-1997 09:55:06 -0600");
         assert_eq!(parsed("21 Nov 97 09:55:06 GMT"), "21-Nov-1997 09:55:06 +0000");
-        assert_eq!(parsed("Thu,\r\n      13\r\n  Feb\r\n  1969\r\n 23:32\r\n -0330 (Newfoundland Time)"), "13-Feb-1969 23:32:00 -0330");
-        assert_eq!(parsed("Fri, 21 Nov 1997 09(comment):   55  :  06 -0600"), "21-Nov-1997 00:00:00 -0600");
+        assert_eq!(
+            parsed("Thu,\r\n      13\r\n  Feb\r\n  1969\r\n 23:32\r\n -0330 (Newfoundland Time)"),
+            "13-Feb-1969 23:32:00 -0330"
+        );
+        assert_eq!(parsed("Fri, 21 Nov 1997 09(comment):   55  :  06 -0600"), "21-Nov-1997 09:55:06 -0600");
         assert_eq!(parsed("1 Jan 49 00:00 EST"), " 1-Jan-2049 00:00:00 -0500");
         assert_eq!(parsed("1 Jan 103 00:00 A"), " 1-Jan-2003 00:00:00 +0000");
     }

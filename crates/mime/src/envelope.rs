@@ -67,14 +67,44 @@ impl EnvelopeFields {
     /// Whether a field of that name is one of them; a quick answer for the many that are not.
     pub(crate) fn knows(name: &[u8]) -> bool {
         matches!(name.len(), 2..=4 | 6..=8 | 10 | 11)
-            && matches!(name.first(), Some(b'd' | b'D' | b's' | b'S' | b'f' | b'F' | b'r' | b'R' | b't' | b'T' | b'c' | b'C' | b'b' | b'B' | b'i' | b'I' | b'm' | b'M'))
+            && matches!(
+                name.first(),
+                Some(
+                    b'd' | b'D'
+                        | b's'
+                        | b'S'
+                        | b'f'
+                        | b'F'
+                        | b'r'
+                        | b'R'
+                        | b't'
+                        | b'T'
+                        | b'c'
+                        | b'C'
+                        | b'b'
+                        | b'B'
+                        | b'i'
+                        | b'I'
+                        | b'm'
+                        | b'M'
+                )
+            )
     }
 
     /// Octets held.
     pub(crate) fn bytes(&self) -> usize {
         let fields = [
-            &self.date, &self.subject, &self.from, &self.sender, &self.reply_to, &self.to, &self.cc, &self.bcc,
-            &self.in_reply_to, &self.message_id, &self.references,
+            &self.date,
+            &self.subject,
+            &self.from,
+            &self.sender,
+            &self.reply_to,
+            &self.to,
+            &self.cc,
+            &self.bcc,
+            &self.in_reply_to,
+            &self.message_id,
+            &self.references,
         ];
         fields.into_iter().flatten().map(Vec::len).sum()
     }
@@ -168,7 +198,8 @@ mod tests {
     #[test]
     fn absent_is_nil_and_empty_is_empty() {
         assert_eq!(printed(false, &[]), OPAQUE);
-        let fields = [("Date", ""), ("Subject", " \r\n"), ("From", ""), ("To", ";"), ("In-Reply-To", ""), ("Message-ID", "")];
+        let fields =
+            [("Date", ""), ("Subject", " \r\n"), ("From", ""), ("To", ";"), ("In-Reply-To", ""), ("Message-ID", "")];
         assert_eq!(printed(false, &fields), r#"("" "" NIL NIL NIL NIL NIL NIL "" "")"#);
     }
 
@@ -185,7 +216,12 @@ mod tests {
         let utf8 = printed(true, &fields);
         assert!(utf8.starts_with(r#"(NIL NIL (("Jörg" NIL "jörg" "bücher.example"))"#), "{utf8}");
         let encoded = printed(false, &fields);
-        assert!(encoded.starts_with(r#"(NIL NIL (("=?UTF-8?Q?J=C3=B6rg?=" NIL "=?UTF-8?Q?j=C3=B6rg?=" "#), "{encoded}");
+        assert!(
+            encoded.starts_with(
+                r#"(NIL NIL (("=?UTF-8?Q?J=C3=B6rg?=" NIL "=?UTF-8?Q?j=C3=B6rg?=" "=?UTF-8?Q?b=C3=BCcher=2Eexample?=")"#
+            ),
+            "{encoded}"
+        );
         assert!(encoded.is_ascii());
     }
 }

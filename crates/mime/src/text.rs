@@ -110,7 +110,7 @@ pub fn search_form_into(text: &str, out: &mut String) {
 
 /// Simple case folding: the lower case of the upper case, where both are single characters.
 fn folded(c: char) -> char {
-    let single = |mut chars: &mut dyn Iterator<Item = char>| {
+    let single = |chars: &mut dyn Iterator<Item = char>| {
         let first = chars.next();
         chars.next().map_or(first, |_| None)
     };

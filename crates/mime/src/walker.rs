@@ -3,7 +3,7 @@
 //! Decisions where the RFCs are silent:
 //! - A header goes on to the first blank line; lines in it that are no field are passed over. But where the very first
 //!   line is no field there is no header at all, and the body begins with that line.
-//! - A boundary line inside a header ends the header and the part.
+//! - A boundary line inside a header ends the header and the part; any line of `--` that is no field ends the header.
 //! - A multipart without a usable boundary is an opaque text; one whose boundary never comes has one empty text part.
 //! - A message/rfc822 in base64 or quoted-printable, which RFC 2046 §5.2.1 forbids, is a leaf.
 
@@ -228,22 +228,21 @@ impl Walker {
     /// A header line is complete, or the message has ended in it.
     fn header_line(&mut self) {
         let line = std::mem::take(&mut self.line.head);
-        if let Some(delimiter) = self.boundaries.find(without_line_end(&line)) {
-            self.block.truncate(self.block.len().saturating_sub((self.at - self.line.start) as usize));
-            self.end_headers_at_line_start();
-            self.delimiter(delimiter);
-            return self.after_delimiter(line.ends_with(b"\n"));
-        }
-        if is_blank(&line) && self.at - self.line.start <= 2 {
-            return self.end_header(self.at);
-        }
+        let complete = line.ends_with(b"\n");
+        let hyphens = line.starts_with(b"--");
+        let is_delimiter = hyphens && self.boundaries.find(without_line_end(&line)).is_some();
         let first = self.innermost().is_some_and(|part| part.header.start == self.line.start);
-        if first && !begins_header(&line) {
-            self.block.clear();
+        if is_blank(&line) {
+            self.end_header(self.at);
+        } else if is_delimiter || ((hyphens || first) && !begins_header(&line)) {
+            let length = (self.at - self.line.start) as usize;
+            self.block.truncate(self.block.len().saturating_sub(length));
             self.end_headers_at_line_start();
-            self.state = if self.boundaries.is_empty() { State::InLine } else { State::LineStart };
+            self.line_in_body(&line, complete);
+        } else {
+            self.begin_line();
         }
-        self.begin_line();
+        self.reuse_head(line);
     }
 
     /// Ends the header where the line begins that has just been read, and any header that begins there.
@@ -256,6 +255,7 @@ impl Walker {
 
     /// The header of the innermost part ends at `end`; its kind shows, and what follows begins.
     fn end_header(&mut self, end: u64) {
+        self.state = self.in_body();
         let level = self.open.len().saturating_sub(1);
         let lines = if end == self.at { self.lines } else { self.line.lines_before };
         let in_digest = self.parent_is_digest(level);
@@ -290,7 +290,6 @@ impl Walker {
         if let Some(open) = self.open.last_mut() {
             open.lines_before = lines;
         }
-        self.state = if self.boundaries.is_empty() { State::InLine } else { State::LineStart };
         match kind {
             Kind::Multipart => {
                 self.boundaries.open(header.boundary, level);
@@ -367,17 +366,33 @@ impl Walker {
     /// A line in a body is complete, as far as it is looked at, or the message has ended in it.
     fn body_line(&mut self) {
         let line = std::mem::take(&mut self.line.head);
-        let complete = line.ends_with(b"\n");
-        match self.boundaries.find(without_line_end(&line)) {
+        self.line_in_body(&line, line.ends_with(b"\n"));
+        self.reuse_head(line);
+    }
+
+    fn line_in_body(&mut self, line: &[u8], complete: bool) {
+        match self.boundaries.find(without_line_end(line)) {
             Some(delimiter) => {
                 self.delimiter(delimiter);
                 self.after_delimiter(complete);
             }
-            None if complete => self.begin_line(),
+            None if complete => {
+                self.state = self.in_body();
+                self.begin_line();
+            }
             None => self.state = State::InLine,
         }
+    }
+
+    /// Keeps the allocation of a line that has been dealt with.
+    fn reuse_head(&mut self, mut line: Vec<u8>) {
+        line.clear();
         self.line.head = line;
-        self.line.head.clear();
+    }
+
+    /// The state at the start of a line of a body.
+    fn in_body(&self) -> State {
+        if self.boundaries.is_empty() { State::InLine } else { State::LineStart }
     }
 
     fn feed_in_line(&mut self, rest: &[u8]) -> usize {
@@ -391,12 +406,6 @@ impl Walker {
             None if rest.ends_with(b"\n-") => rest.len() - 1,
             None => rest.len(),
         };
-        // The chunk before may have ended in a line end, and this one begin with the hyphens.
-        if self.last[1] == b'\n' && rest.first() == Some(&b'-') && self.line.start != self.at {
-            self.begin_line();
-            self.state = State::LineStart;
-            return 0;
-        }
         self.take(rest.get(..end).unwrap_or_default());
         if self.last[1] == b'\n' {
             self.begin_line();
@@ -439,7 +448,7 @@ impl Walker {
         match self.state {
             State::Skip(true) if complete => self.begin_part(),
             State::Skip(false) if complete => {
-                self.state = if self.boundaries.is_empty() { State::InLine } else { State::LineStart };
+                self.state = self.in_body();
                 self.begin_line();
             }
             _ => {}
@@ -448,19 +457,21 @@ impl Walker {
 
     /// Ends all open parts from that level of the stack on, the innermost first.
     fn close_from(&mut self, level: usize, end: u64, lines: u64) {
+        let (mut end, mut lines) = (end, lines);
         self.boundaries.close_from(level);
         while self.open.len() > level {
             let childless = self.open.last().is_some_and(|open| !open.has_child);
             let Some(part) = self.innermost() else { return };
             // The line end before a boundary may be the blank line, which is the header's.
-            let end = end.max(part.body.start);
+            end = end.max(part.body.start);
             if childless && part.kind == Kind::Multipart {
                 self.new_part(end);
             }
             let Some(open) = self.open.pop() else { return };
+            lines = lines.max(open.lines_before);
             if let Some(part) = self.parts.get_mut(open.part as usize) {
                 part.body.end = end;
-                part.lines = lines.saturating_sub(open.lines_before);
+                part.lines = lines - open.lines_before;
             }
         }
     }
