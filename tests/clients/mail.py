@@ -27,11 +27,12 @@ def encoded_word(text):
 
 
 class Mail:
-    """A source of messages; the same seed gives the same ones."""
+    """A source of messages; the same seed gives the same ones. Without quirks for clients that rewrite such headers."""
 
-    def __init__(self, seed, prefix="m"):
+    def __init__(self, seed, prefix="m", quirks=True):
         self.rng = random.Random(seed)
         self.prefix = prefix
+        self.quirks = quirks
         self.count = 0
         self.ids = ["<start@example.org>"]
 
@@ -58,7 +59,7 @@ class Mail:
         subject = " ".join(rng.choice(WORDS) for _ in range(rng.randint(0, 6)))
         if rng.random() < 0.2:
             subject = encoded_word(subject + " " + rng.choice(FOREIGN))
-        elif rng.random() < 0.1:
+        elif self.quirks and rng.random() < 0.1:
             subject += " " + rng.choice(FOREIGN)  # raw 8-bit in a header
         lines = [
             f"From: {shown} <from{rng.randint(1, 99)}@example.org>".replace("  ", " "),
@@ -78,7 +79,7 @@ class Mail:
             lines.append("X-Long: " + "x" * rng.randint(900, 5000))
         if rng.random() < 0.1:
             lines.append("X-Folded: " + "\r\n\t".join(rng.choice(WORDS) for _ in range(200)))
-        if rng.random() < 0.05:
+        if self.quirks and rng.random() < 0.05:
             lines.append("X-Empty:")
         return lines
 

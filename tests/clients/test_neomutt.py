@@ -203,10 +203,10 @@ def folders_are_browsed_and_made(server):
         terminal.expect("File mask")
         terminal.type("C")
         terminal.expect("Create mailbox: ")
-        terminal.type("New one\n")
+        terminal.type("Grünes\n")
         terminal.expect("Mailbox created")
     with server.connect(account) as connection:
-        listed = connection.ok('LIST "" "New one"').of("LIST")
+        listed = connection.ok(f"LIST {wire.quote('')} {wire.quote('Grünes')}").of("LIST")
         equal(len(listed), 1, "LIST of the folder that neomutt made")
 
 
