@@ -1,1 +1,5 @@
+//! The binary.
+#![allow(dead_code)]
+mod config;
+mod formats;
 fn main() {}
