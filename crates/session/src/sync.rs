@@ -131,15 +131,12 @@ pub(crate) fn fetch_flags(
 impl Selected {
     /// Takes the messages that no other session has been told are \Recent (RFC 3501 §2.3.2).
     pub(crate) fn claim_recent(&mut self) {
-        let (from, to) = match self.read_only {
-            true => (self.mailbox.recent_from(), None),
-            false => {
-                let from = self.mailbox.claim_recent();
-                (from, Some(self.mailbox.recent_from()))
-            }
+        let claimed = match self.read_only {
+            // RFC 3501 §6.3.2: EXAMINE leaves them \Recent for the next one who selects.
+            true => UidSet::range(self.mailbox.recent_from().value(), self.view.seen_to()),
+            false => self.mailbox.claim_recent(),
         };
-        let high = to.map_or(u32::MAX, |to| to.value().saturating_sub(1)).min(self.view.seen_to());
-        self.recent = self.recent.union(&UidSet::range(from.value(), high));
+        self.recent = self.recent.union(&claimed);
     }
 
     /// How many of the messages the client knows of are \Recent to it.
