@@ -33,6 +33,15 @@ def case(function):
     return function
 
 
+AROUND = {}
+
+
+def around(context):
+    """Registers what a module's cases need beside the server: a context manager made with the server."""
+    AROUND[context.__module__] = context
+    return context
+
+
 def short(value):
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
@@ -122,7 +131,7 @@ class Counts:
         except Exception as failure:  # a case may fail in any way
             self.failed += 1
             print(f"  FAIL  {label} ({time.monotonic() - started:.2f} s): {failure}", flush=True)
-            for line in traceback.format_tb(failure.__traceback__)[1:]:
+            for line in traceback.format_tb(failure.__traceback__)[2:]:
                 print("        " + line.rstrip().replace("\n", "\n        "), flush=True)
             return False
         self.passed += 1
@@ -150,10 +159,24 @@ def run_module(name, server_kind, counts, only=None):
     if not chosen:
         return
     with servers.launch(server_kind) as server:
-        for function in chosen:
-            if not counts.take(f"{label}: {function.__name__.replace('_', ' ')}", lambda f=function: f(server)):
-                print(server.log_tail(), flush=True)
+        failures = counts.failed
+        if name in AROUND:
+            counts.take(f"{label}: all that is around the server", lambda: with_surroundings(name, server, chosen, counts))
+        else:
+            run_cases(label, chosen, [server], counts)
+        if counts.failed > failures:
+            print(server.log_tail(), flush=True)
         check_and_stop(server, counts, label)
+
+
+def run_cases(label, chosen, given, counts):
+    for function in chosen:
+        counts.take(f"{label}: {function.__name__.replace('_', ' ')}", lambda f=function: f(*given))
+
+
+def with_surroundings(name, server, chosen, counts):
+    with AROUND[name](server) as surroundings:
+        run_cases(name.removeprefix("test_"), chosen, [server, surroundings], counts)
 
 
 def arguments(description):
@@ -169,6 +192,8 @@ def main(name):
         return
     module = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     REGISTERED[module] = REGISTERED.pop("__main__", [])
+    if "__main__" in AROUND:
+        AROUND[module] = AROUND.pop("__main__")
     options = arguments(sys.modules["__main__"].__doc__).parse_args()
     counts = Counts()
     run_module(module, options.server, counts, options.only)
