@@ -1,1 +1,36 @@
-//! Fuzz targets.
+//! Fuzz targets: one function per target, in a file of its own. Each takes arbitrary octets and panics when a promise is
+//! broken. What drives them is in `libfuzzer/`; `fuzz/run TARGET SECONDS` builds and runs it. The seeds in `corpus/`
+//! are run by `cargo test` too, and so is every input that ever broke something: put it there.
+
+pub mod command;
+pub mod framer;
+pub mod mutf7;
+
+pub use command::command;
+pub use framer::framer;
+pub use mutf7::mutf7;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Every target that has seeds, by the name of their directory.
+    const TARGETS: [(&str, fn(&[u8])); 3] =
+        [("command", super::command), ("framer", super::framer), ("mutf7", super::mutf7)];
+
+    #[test]
+    fn the_seeds_break_nothing() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+        let mut directories = fs::read_dir(&corpus).unwrap().map(|d| d.unwrap().file_name()).collect::<Vec<_>>();
+        directories.sort();
+        assert_eq!(directories, TARGETS.map(|(name, _)| name), "a target has no seeds, or seeds no target");
+        for (name, target) in TARGETS {
+            let files = fs::read_dir(corpus.join(name)).unwrap().collect::<Vec<_>>();
+            assert!(!files.is_empty(), "{name}");
+            for file in files {
+                target(&fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
+}
