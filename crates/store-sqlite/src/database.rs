@@ -209,6 +209,7 @@ impl<'c> Writes<'c> {
 /// The statements of a connection that reads.
 #[derive(Debug)]
 pub(crate) struct Reads<'c> {
+    connection: &'c Connection,
     begin: Statement<'c>,
     end: Statement<'c>,
     value: Statement<'c>,
@@ -219,6 +220,7 @@ pub(crate) struct Reads<'c> {
 impl<'c> Reads<'c> {
     pub(crate) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
+            connection,
             begin: connection.prepare("BEGIN")?,
             end: connection.prepare("COMMIT")?,
             value: connection.prepare("SELECT v FROM kv WHERE k = ?1")?,
@@ -231,6 +233,9 @@ impl<'c> Reads<'c> {
     pub(crate) fn values(&mut self, keys: &[Vec<u8>]) -> rusqlite::Result<Vec<Option<Bytes>>> {
         if let [key] = keys {
             return Ok(vec![self.value(key)?]);
+        }
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
         }
         self.begin.execute([])?;
         let values = keys.iter().map(|key| self.value(key)).collect();

@@ -61,6 +61,15 @@ pub struct Opened {
     pub engine: Arc<dyn Engine>,
     /// The bytes of messages.
     pub blobs: Arc<dyn Blobs>,
+    dir: Arc<data_dir::DataDir>,
+}
+
+impl Opened {
+    /// Has SQLite check the structure of every shard, while it is in use, and gives what it finds wrong, one line per
+    /// finding: the shard and SQLite's words. Blocks, for a time that grows with the number of keys.
+    pub fn check_shards(&self) -> Result<Vec<String>, OpenError> {
+        engine::check_shards(&self.dir)
+    }
 }
 
 /// Opens the data directory `dir`, making it when there is none or it is empty, and recovers what a crash left.
@@ -72,6 +81,6 @@ pub fn open(dir: &Path, options: SqliteOptions) -> Result<Opened, OpenError> {
     let dir = Arc::new(data_dir::DataDir::open(dir, options.shards)?);
     let readers = options.readers.max(1);
     let (engine, accounts) = engine::SqliteEngine::open(Arc::clone(&dir), readers)?;
-    let blobs = segments::SegmentBlobs::open(dir, accounts, readers)?;
-    Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs) })
+    let blobs = segments::SegmentBlobs::open(Arc::clone(&dir), accounts, readers)?;
+    Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs), dir })
 }

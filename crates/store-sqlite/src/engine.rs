@@ -1,0 +1,256 @@
+//! [`SqliteEngine`]: the shards as an [`Engine`]. It sends every commit to the writer of its shard and every read to
+//! the readers, and does no I/O itself once it is open.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use columba_store::{Batch, BoxFuture, CommitError, Done, Engine, EngineError, Key, Partition};
+use columba_types::AccountId;
+use columba_types::limits::WAL_BYTES;
+use futures_channel::oneshot;
+use rusqlite::Connection;
+
+use crate::OpenError;
+use crate::account_map::AccountMap;
+use crate::checkpointer::{self, CheckpointState};
+use crate::data_dir::{DataDir, private_file};
+use crate::database::{self, Role};
+use crate::fault::{closed, sqlite_words};
+use crate::queue::Queue;
+use crate::readers::{self, Answer, Question, Scan};
+use crate::writer::{Submission, Writer, put_whole_key};
+
+/// The file of the global partition is the first; shard n is file n + 1.
+const GLOBAL: usize = 0;
+
+/// Ordered keys in SQLite files.
+pub(crate) struct SqliteEngine {
+    writers: Vec<Arc<Queue<Submission>>>,
+    questions: Arc<Queue<Question>>,
+    copies: Arc<Queue<checkpointer::Copy>>,
+    accounts: Arc<AccountMap>,
+    threads: Vec<JoinHandle<()>>,
+    // The lock goes last.
+    _dir: Arc<DataDir>,
+}
+
+impl SqliteEngine {
+    /// Opens the files of `dir`, makes them when it is new, and starts the threads.
+    pub(crate) fn open(dir: Arc<DataDir>, readers: usize) -> Result<(Self, Arc<AccountMap>), OpenError> {
+        let names = file_names(&dir);
+        let mut connections = Vec::new();
+        for name in &names {
+            connections.push(open_file(&dir, name)?);
+        }
+        let held =
+            connections.iter().zip(&names).map(|(c, name)| accounts_in(c, name)).collect::<Result<Vec<_>, _>>()?;
+        dir.seal()?;
+        let accounts = Arc::new(AccountMap::new(dir.shards(), homes(&held)?));
+        let mut engine = Self {
+            writers: names.iter().map(|_| Arc::new(Queue::new())).collect(),
+            questions: Arc::new(Queue::new()),
+            copies: Arc::new(Queue::new()),
+            accounts: Arc::clone(&accounts),
+            threads: Vec::new(),
+            _dir: Arc::clone(&dir),
+        };
+        engine.start(&dir, &names, connections, held, readers)?;
+        Ok((engine, accounts))
+    }
+
+    fn start(
+        &mut self,
+        dir: &DataDir,
+        names: &[String],
+        connections: Vec<Connection>,
+        held: Vec<Vec<(u64, i64)>>,
+        readers: usize,
+    ) -> Result<(), OpenError> {
+        let spawned = |thread: std::io::Result<JoinHandle<()>>| {
+            thread.map_err(|e| OpenError::Unavailable(format!("no thread can be started: {e}")))
+        };
+        for (file, ((name, connection), held)) in names.iter().zip(connections).zip(held).enumerate() {
+            let Some(queue) = self.writers.get(file) else { continue };
+            let writer = Writer {
+                name: name.clone(),
+                path: dir.at(name),
+                queue: Arc::clone(queue),
+                registered: held.into_iter().map(|(account, _)| account).collect::<HashSet<_>>(),
+                checkpoints: CheckpointState::new(file, Arc::clone(&self.copies)),
+            };
+            let thread = std::thread::Builder::new().name(format!("write-{file}"));
+            self.threads.push(spawned(thread.spawn(move || writer.run(connection)))?);
+        }
+        for number in 0..readers {
+            let files = names.iter().map(|name| readers::open(name.clone(), &dir.at(name)));
+            let files = files.collect::<Result<Vec<_>, _>>()?;
+            self.threads.push(spawned(readers::spawn(&self.questions, &self.accounts, files, number))?);
+        }
+        let (copies, paths) = (Arc::clone(&self.copies), names.iter().map(|name| dir.at(name)).collect::<Vec<_>>());
+        let thread = std::thread::Builder::new().name("checkpoint".into());
+        self.threads.push(spawned(thread.spawn(move || checkpointer::run(&copies, &paths)))?);
+        Ok(())
+    }
+
+    fn file_of(&self, partition: Partition) -> Option<usize> {
+        match partition {
+            Partition::Global => Some(GLOBAL),
+            Partition::Account(account) => self.accounts.find(account).map(|shard| shard + 1),
+        }
+    }
+
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        question: impl FnOnce(oneshot::Sender<Answer<T>>) -> Question,
+    ) -> BoxFuture<'a, Answer<T>> {
+        let (answer, hear) = oneshot::channel();
+        // Asked before the future is polled, so that what is asked together is read together.
+        let asked = self.questions.push(question(answer));
+        Box::pin(async move {
+            match asked {
+                Ok(()) => hear.await.unwrap_or_else(|_| Err(closed())),
+                Err(_) => Err(closed()),
+            }
+        })
+    }
+}
+
+impl Engine for SqliteEngine {
+    fn read(&self, partition: Partition, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, EngineError>> {
+        let Some(file) = self.file_of(partition) else {
+            return Box::pin(std::future::ready(Ok(vec![None; keys.len()])));
+        };
+        let keys = keys.iter().map(|key| whole_key(partition, key)).collect();
+        self.ask(|answer| Question::Values { file, keys, answer })
+    }
+
+    fn scan(
+        &self,
+        partition: Partition,
+        range: Range<Key>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(Key, Bytes)>, EngineError>> {
+        let Some(file) = self.file_of(partition) else {
+            return Box::pin(std::future::ready(Ok(Vec::new())));
+        };
+        let (from, to) = (whole_key(partition, &range.start), whole_key(partition, &range.end));
+        let scan = Scan { prefix: from.len() - range.start.0.len(), from, to, limit };
+        self.ask(|answer| Question::Scan { file, scan, answer })
+    }
+
+    fn submit(&self, batch: Batch, done: Done) {
+        let file = match batch.partition {
+            Partition::Global => GLOBAL,
+            Partition::Account(account) => self.accounts.assign(account) + 1,
+        };
+        let refused = match self.writers.get(file) {
+            Some(queue) => queue.push(Submission { batch, done }).err().map(|submission| submission.done),
+            None => Some(done),
+        };
+        if let Some(done) = refused {
+            done.say(Err(CommitError::Refused("the store is closed".into())));
+        }
+    }
+
+    fn partitions(&self, after: Option<Partition>, limit: usize) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>> {
+        self.ask(|answer| Question::Partitions { after, limit, answer })
+    }
+}
+
+impl fmt::Debug for SqliteEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteEngine").field("shards", &(self.writers.len() - 1)).finish_non_exhaustive()
+    }
+}
+
+impl Drop for SqliteEngine {
+    fn drop(&mut self) {
+        self.writers.iter().for_each(|queue| queue.close());
+        self.questions.close();
+        self.copies.close();
+        // The last handle may go with what a writer tells somebody: then that writer ends by itself.
+        let here = std::thread::current().id();
+        self.threads.drain(..).filter(|thread| thread.thread().id() != here).for_each(|thread| _ = thread.join());
+    }
+}
+
+/// The SQLite files, the global one first.
+fn file_names(dir: &DataDir) -> Vec<String> {
+    std::iter::once(DataDir::global_name()).chain((0..dir.shards()).map(DataDir::shard_name)).collect()
+}
+
+/// See [`crate::Opened::check_shards`].
+pub(crate) fn check_shards(dir: &DataDir) -> Result<Vec<String>, OpenError> {
+    let mut findings = Vec::new();
+    for name in file_names(dir) {
+        let unavailable = |error: rusqlite::Error| OpenError::Unavailable(sqlite_words(&name, &error));
+        let connection = database::open(&dir.at(&name), Role::Reader).map_err(unavailable)?;
+        match database::quick_check(&connection) {
+            Ok(found) => findings.extend(found.into_iter().map(|words| format!("{name}: {words}"))),
+            // Damage that the check cannot get past is a finding too.
+            Err(error) => findings.push(sqlite_words(&name, &error)),
+        }
+    }
+    Ok(findings)
+}
+
+fn whole_key(partition: Partition, key: &Key) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(8 + key.0.len());
+    put_whole_key(partition, key, &mut whole);
+    whole
+}
+
+/// Opens one SQLite file for its writer, which recovers what a crash left in its log.
+fn open_file(dir: &DataDir, name: &str) -> Result<Connection, OpenError> {
+    let path = dir.at(name);
+    let unavailable = |error: rusqlite::Error| OpenError::Unavailable(sqlite_words(name, &error));
+    if dir.is_new() {
+        let made = private_file().write(true).create(true).truncate(false).open(&path);
+        made.map_err(|e| OpenError::io(&path, &e))?;
+    } else if !path.exists() {
+        return Err(OpenError::Damaged(format!("{name} is missing")));
+    }
+    let connection = database::open(&path, Role::Writer).map_err(unavailable)?;
+    if dir.is_new() {
+        database::create(&connection).map_err(unavailable)?;
+    }
+    match database::format(&connection).map_err(unavailable)? {
+        Some(database::FORMAT) => {}
+        Some(newer) if newer > database::FORMAT => {
+            let (found, known) = (newer.cast_unsigned(), database::FORMAT.cast_unsigned());
+            return Err(OpenError::Newer { file: name.into(), found, known });
+        }
+        _ => return Err(OpenError::Damaged(format!("{name} is not a database of Columba"))),
+    }
+    if dir.is_new() && !database::is_empty(&connection).map_err(unavailable)? {
+        return Err(OpenError::Damaged(format!("{name} holds mail, but the file \"format\" is missing")));
+    }
+    database::use_log(&connection, WAL_BYTES * 4).map_err(unavailable)?;
+    Ok(connection)
+}
+
+fn accounts_in(connection: &Connection, name: &str) -> Result<Vec<(u64, i64)>, OpenError> {
+    database::accounts(connection).map_err(|e| OpenError::Unavailable(sqlite_words(name, &e)))
+}
+
+/// The shard of each account: of two that say they hold it, the one to which it moved last.
+fn homes(held: &[Vec<(u64, i64)>]) -> Result<Vec<(AccountId, usize)>, OpenError> {
+    let mut homes = std::collections::HashMap::new();
+    for (shard, accounts) in held.iter().skip(1).enumerate() {
+        for &(account, epoch) in accounts {
+            match homes.get(&account) {
+                Some(&(_, other)) if other == epoch => {
+                    let account = AccountId(account);
+                    return Err(OpenError::Damaged(format!("two shards say that they hold account {account}")));
+                }
+                Some(&(_, other)) if other > epoch => {}
+                _ => _ = homes.insert(account, (shard, epoch)),
+            }
+        }
+    }
+    Ok(homes.into_iter().map(|(account, (shard, _))| (AccountId(account), shard)).collect())
+}
