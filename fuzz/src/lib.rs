@@ -15,9 +15,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Every target that has seeds, by the name of their directory.
-    const TARGETS: [(&str, fn(&[u8])); 3] =
-        [("command", super::command), ("framer", super::framer), ("mutf7", super::mutf7)];
+    type Target = (&'static str, fn(&[u8]));
+
+    /// Every target, by the name of its directory of seeds.
+    const TARGETS: [Target; 3] = [("command", super::command), ("framer", super::framer), ("mutf7", super::mutf7)];
 
     #[test]
     fn the_seeds_break_nothing() {
