@@ -25,6 +25,11 @@ impl SocketLink {
     pub(crate) fn new(transport: Transport, stop: Arc<StopSignal>, begun: Instant) -> Self {
         Self { transport, stop, begun, timer: Box::pin(sleep_until(begun)) }
     }
+
+    /// When the connection began.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
 }
 
 impl Link for SocketLink {

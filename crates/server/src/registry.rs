@@ -162,12 +162,7 @@ pub(crate) struct Place {
 
 impl Registry {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            limits,
-            tables: Mutex::default(),
-            empty: Notify::new(),
-            numbers: Numbers::default(),
-        })
+        Arc::new(Self { limits, tables: Mutex::default(), empty: Notify::new(), numbers: Numbers::default() })
     }
 
     fn tables(&self) -> std::sync::MutexGuard<'_, Tables> {
@@ -422,8 +417,7 @@ mod tests {
     fn only_the_connections_of_the_account_are_ended() {
         let registry = Registry::new(LIMITS);
         let gate = AccountGate(Arc::clone(&registry));
-        let (ann, bob) =
-            (registry.admit(Protocol::Imap, None).unwrap(), registry.admit(Protocol::Imap, None).unwrap());
+        let (ann, bob) = (registry.admit(Protocol::Imap, None).unwrap(), registry.admit(Protocol::Imap, None).unwrap());
         let _pass = gate.enter(ann.id, AccountId(1)).unwrap();
         assert_eq!(registry.kick_account(AccountId(1)), 1);
         assert_eq!(stopped(&ann), Poll::Ready(Stop::Kicked));

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -124,6 +124,15 @@ impl Transport {
         let handshake = Box::pin(TlsAcceptor::from(config).accept(socket));
         let stream = tokio::time::timeout(patience, handshake).await??;
         Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// Where the client is; `None` on a Unix socket.
+    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        socket.peer().map(|peer| peer.ip().to_canonical())
     }
 
     /// Appends what has arrived; 0 when the client has closed its side. A client that closes without TLS's goodbye has
