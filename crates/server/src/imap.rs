@@ -2,6 +2,7 @@
 
 use columba_session::{End, Peer, Security, Session};
 use columba_types::limits;
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -15,7 +16,7 @@ pub(crate) async fn serve(shared: &Shared, place: &Place, transport: Transport, 
     let mut session = Box::new(Session::new(shared.services.clone(), peer(shared, place, &transport, offers_tls)));
     let mut link = SocketLink::new(transport, place.stop.clone(), Instant::now());
     loop {
-        match session.run(&mut link).await {
+        match run(&mut session, &mut link).await {
             End::Closed => return link.transport.close().await,
             End::StartTls => {}
         }
@@ -32,6 +33,12 @@ pub(crate) async fn serve(shared: &Shared, place: &Place, transport: Transport, 
         }
         session.tls_started();
     }
+}
+
+/// The session's run as one boxed future. Its lifetimes are named here, because the compiler cannot see within a task that
+/// it may move between threads.
+fn run<'a>(session: &'a mut Session, link: &'a mut SocketLink) -> BoxFuture<'a, End> {
+    Box::pin(session.run(link))
 }
 
 fn peer(shared: &Shared, place: &Place, transport: &Transport, offers_tls: bool) -> Peer {
