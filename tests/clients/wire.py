@@ -431,6 +431,24 @@ class Wire:
                 raise ProtocolError(f"waiting for {tag}, got {response.raw[:300]!r}")
             untagged.append(response)
 
+    def finish_all(self, tags, in_order=True):
+        """Reads the ends of commands sent at once: tag -> Result; untagged responses go to the end that follows them.
+
+        A server may answer out of order where nothing depends on it (RFC 9051 §5.5); `in_order` forbids it.
+        """
+        results, untagged, left = {}, [], list(tags)
+        while left:
+            response = self.response()
+            if response.tag == "*":
+                untagged.append(response)
+                continue
+            if response.tag not in left or (in_order and response.tag != left[0]):
+                raise ProtocolError(f"waiting for {left[:3]}, got {response.raw[:300]!r}")
+            left.remove(response.tag)
+            results[response.tag] = Result(response, untagged)
+            untagged = []
+        return results
+
     def command(self, *parts, seconds=None):
         """Sends a command, reads its end."""
         try:
