@@ -32,13 +32,13 @@ pub fn parse_addresses(value: &[u8]) -> Vec<Address> {
     while list.out.len() + 1 < ENVELOPE_ADDRESSES {
         let Some(token) = lexer.next() else { break };
         match token.text {
-            Text::Special(b',') if !item.in_route => list.push(std::mem::take(&mut item)),
+            Text::Special(b',') if !item.in_route => list.push(&mut item),
             Text::Special(b';') => {
-                list.push(std::mem::take(&mut item));
+                list.push(&mut item);
                 list.end_group();
             }
             Text::Special(b':') if item.angle.is_none() && !list.in_group && !item.has_at => {
-                list.begin_group(&std::mem::take(&mut item));
+                list.begin_group(&mut item);
             }
             Text::Special(b'<') if item.angle.is_none() => item.angle = Some(Vec::new()),
             Text::Special(b'>') => item.close(),
@@ -47,7 +47,7 @@ pub fn parse_addresses(value: &[u8]) -> Vec<Address> {
             _ => item.push(token),
         }
     }
-    list.push(item);
+    list.push(&mut item);
     list.end_group();
     list.out
 }
@@ -234,6 +234,13 @@ struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// Forgets the address before, but keeps its memory for the next one.
+    fn begin(&mut self) {
+        let mut outside = std::mem::take(&mut self.outside);
+        outside.clear();
+        *self = Self { outside, ..Self::default() };
+    }
+
     fn push(&mut self, token: Token<'a>) {
         match &mut self.angle {
             Some(angle) => {
@@ -259,9 +266,10 @@ struct List {
 }
 
 impl List {
-    fn begin_group(&mut self, item: &Item<'_>) {
+    fn begin_group(&mut self, item: &mut Item<'_>) {
         self.in_group = true;
         self.out.push(Address { mailbox: Some(phrase(&item.outside)), ..Address::default() });
+        item.begin();
     }
 
     fn end_group(&mut self) {
@@ -270,18 +278,19 @@ impl List {
         }
     }
 
-    fn push(&mut self, item: Item<'_>) {
+    fn push(&mut self, item: &mut Item<'_>) {
         let mut address = match &item.angle {
             Some(angle) => {
                 let mut address = in_angle(angle);
                 address.name = Some(phrase(&item.outside));
                 address
             }
-            None if item.outside.is_empty() => return,
+            None if item.outside.is_empty() => return item.begin(),
             None => bare(&item.outside),
         };
-        address.name = address.name.filter(|name| !name.is_empty()).or(item.comment);
+        address.name = address.name.filter(|name| !name.is_empty()).or(item.comment.take());
         self.out.push(address);
+        item.begin();
     }
 }
 

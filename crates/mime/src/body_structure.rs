@@ -75,7 +75,7 @@ fn begin_message(part: &Part, inner: Option<&Part>, printer: &mut Printer) {
     print_fields(part, &part.content.parameters, printer);
     printer.raw(" ");
     match inner.and_then(|inner| inner.envelope.as_deref()) {
-        Some(envelope) => envelope.print(printer),
+        Some(envelope) => envelope.print(&envelope.lists(), printer),
         None => printer.raw(envelope::OPAQUE),
     }
     printer.raw(" ");

@@ -16,6 +16,8 @@ pub(crate) struct Delimiter {
 pub(crate) struct Boundaries {
     /// Sorted by boundary, then level.
     sorted: Vec<(Vec<u8>, usize)>,
+    /// A bit for each octet that a boundary begins with: most lines are dismissed by it.
+    firsts: [u64; 4],
 }
 
 impl Boundaries {
@@ -29,23 +31,48 @@ impl Boundaries {
         let entry = (boundary, level);
         let at = self.sorted.partition_point(|other| *other < entry);
         self.sorted.insert(at, entry);
+        self.note_firsts();
     }
 
     /// All multiparts at that level and above have ended.
     pub(crate) fn close_from(&mut self, level: usize) {
+        let before = self.sorted.len();
         self.sorted.retain(|(_, at)| *at < level);
+        if self.sorted.len() < before {
+            self.note_firsts();
+        }
     }
 
     /// Nothing ends anything any more.
     pub(crate) fn clear(&mut self) {
         self.sorted.clear();
+        self.note_firsts();
+    }
+
+    fn note_firsts(&mut self) {
+        self.firsts = [0; 4];
+        for first in self.sorted.iter().filter_map(|(boundary, _)| boundary.first()) {
+            self.firsts[usize::from(first >> 6)] |= 1 << (first & 63);
+        }
+    }
+
+    /// Whether a line that begins with these octets may be a delimiter; a quick answer, wrong only towards yes.
+    pub(crate) fn may_begin_line(&self, start: &[u8]) -> bool {
+        match start {
+            [b'-', b'-', first, ..] => self.may_begin_with(*first),
+            _ => matches!(start, [] | [b'-'] | [b'-', b'-']),
+        }
+    }
+
+    fn may_begin_with(&self, first: u8) -> bool {
+        self.firsts[usize::from(first >> 6)] & 1 << (first & 63) != 0
     }
 
     /// Which delimiter a line is, given without its line end.
     // RFC 2046 §5.1.1: `--` boundary [`--`] white space. The boundary need only be a prefix of the line; a line that is a
     // boundary as a whole is preferred to one that only begins with one, and then the longest, then the innermost.
     pub(crate) fn find(&self, line: &[u8]) -> Option<Delimiter> {
-        let rest = line.strip_prefix(b"--")?;
+        let rest = line.strip_prefix(b"--").filter(|rest| rest.first().is_some_and(|b| self.may_begin_with(*b)))?;
         let whole = trim_end(rest);
         if let Some(level) = self.exact(whole) {
             return Some(Delimiter { level, closes: false });

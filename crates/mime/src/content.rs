@@ -53,10 +53,19 @@ pub struct Content {
 /// What a part is without any field (RFC 2045 §5.2).
 impl Default for Content {
     fn default() -> Self {
+        let mut content = Self::unread();
+        content.set_default_type();
+        content
+    }
+}
+
+impl Content {
+    /// Of a part whose header has not been read; takes no memory.
+    pub(crate) const fn unread() -> Self {
         Self {
-            media_type: "text".to_owned(),
-            subtype: "plain".to_owned(),
-            parameters: vec![("charset".to_owned(), "us-ascii".to_owned())],
+            media_type: String::new(),
+            subtype: String::new(),
+            parameters: Vec::new(),
             encoding: TransferEncoding::SevenBit,
             unknown_encoding: None,
             id: None,
@@ -67,9 +76,13 @@ impl Default for Content {
             location: None,
         }
     }
-}
 
-impl Content {
+    fn set_default_type(&mut self) {
+        "text".clone_into(&mut self.media_type);
+        "plain".clone_into(&mut self.subtype);
+        self.parameters = vec![("charset".to_owned(), "us-ascii".to_owned())];
+    }
+
     /// The value of a parameter of Content-Type.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
@@ -106,13 +119,13 @@ impl Content {
             subtype: known(&mut self.subtype),
             parameters,
             encoding: self.encoding,
-            ..Self::default()
+            ..Self::unread()
         };
     }
 }
 
 /// A header block read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) content: Content,
     /// Whether there was a Content-Type that could be read.
@@ -125,7 +138,12 @@ pub(crate) struct Header {
 impl Header {
     /// Reads a block; the envelope's fields only if this is a whole message's header.
     pub(crate) fn parse(block: &[u8], whole_message: bool) -> Self {
-        let mut header = Self::default();
+        let mut header = Self {
+            content: Content::unread(),
+            has_type: false,
+            boundary: Vec::new(),
+            envelope: EnvelopeFields::default(),
+        };
         let mut has_encoding = false;
         for field in fields(block) {
             if let Some((prefix, rest)) = field.name.split_at_checked(8)
@@ -136,6 +154,9 @@ impl Header {
                 header.envelope.take(field.name, field.value);
             }
         }
+        if !header.has_type {
+            header.content.set_default_type();
+        }
         header
     }
 
@@ -144,7 +165,8 @@ impl Header {
         let unfolded = unfold(value);
         let value = unfolded.get(..unfolded.len().min(STRUCTURED_FIELD_BYTES)).unwrap_or_default();
         let content = &mut self.content;
-        match name.to_ascii_lowercase().as_slice() {
+        let mut lower = [0; 17];
+        match lower_case(name, &mut lower) {
             b"type" if !self.has_type => self.take_type(value),
             b"transfer-encoding" if !std::mem::replace(has_encoding, true) => {
                 let token = Scanner::new(value).token();
@@ -185,7 +207,8 @@ impl Header {
                 self.content.media_type = media_type.to_owned();
                 self.content.subtype = subtype.to_owned();
             }
-            _ if kind == "text" => {}
+            // The default, but with its own parameters.
+            _ if kind == "text" => self.content.set_default_type(),
             _ => return,
         }
         self.has_type = true;
@@ -193,6 +216,14 @@ impl Header {
         self.boundary = boundary.filter(|b| b.len() <= MIME_BOUNDARY_BYTES).unwrap_or_default().to_vec();
         self.content.parameters = joined(parameters);
     }
+}
+
+/// The name in lower case; empty if it is longer than any that is looked for.
+pub(crate) fn lower_case<'a>(name: &[u8], room: &'a mut [u8]) -> &'a [u8] {
+    let Some(lower) = room.get_mut(..name.len()) else { return &[] };
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    lower
 }
 
 /// A parameter as written.

@@ -196,15 +196,21 @@ impl QuotedPrintable {
                 let end = memchr2(b'=', b'\n', rest).unwrap_or(rest.len());
                 let (text, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
                 self.text(text, out);
-                match after.first() {
-                    Some(b'=') => {
+                rest = after.get(1..).unwrap_or_default();
+                match after {
+                    // The usual case, all in one chunk; any other goes octet by octet.
+                    [b'=', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                        out.append(&mut self.held);
+                        out.push(hex(*high) << 4 | hex(*low));
+                        rest = tail;
+                    }
+                    [b'=', ..] => {
                         out.append(&mut self.held);
                         self.escape.push(b'=');
                     }
-                    Some(_) => self.line_end(out),
-                    None => {}
+                    [_, ..] => self.line_end(out),
+                    [] => {}
                 }
-                rest = after.get(1..).unwrap_or_default();
             } else if self.escaped(*first, out) {
                 rest = rest.get(1..).unwrap_or_default();
             }

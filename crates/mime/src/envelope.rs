@@ -3,6 +3,7 @@
 use columba_types::limits::STRUCTURED_FIELD_BYTES;
 
 use crate::address::{Address, parse_addresses};
+use crate::content::lower_case;
 use crate::header::unfold;
 use crate::print::Printer;
 
@@ -36,7 +37,8 @@ pub struct EnvelopeFields {
 impl EnvelopeFields {
     /// Takes a field if it is one of them. Of several fields with one text the first counts, as for most readers.
     pub(crate) fn take(&mut self, name: &[u8], value: &[u8]) {
-        let (slot, joins) = match name.to_ascii_lowercase().as_slice() {
+        let mut lower = [0; 11];
+        let (slot, joins) = match lower_case(name, &mut lower) {
             b"date" => (&mut self.date, false),
             b"subject" => (&mut self.subject, false),
             b"from" => (&mut self.from, true),
@@ -109,25 +111,32 @@ impl EnvelopeFields {
         fields.into_iter().flatten().map(Vec::len).sum()
     }
 
+    /// The lists that ENVELOPE shows.
+    pub(crate) fn lists(&self) -> Lists {
+        Lists {
+            from: addresses(self.from.as_deref()),
+            sender: addresses(self.sender.as_deref()),
+            reply_to: addresses(self.reply_to.as_deref()),
+            to: addresses(self.to.as_deref()),
+            cc: addresses(self.cc.as_deref()),
+            bcc: addresses(self.bcc.as_deref()),
+        }
+    }
+
     /// Prints `(date subject from sender reply-to to cc bcc in-reply-to message-id)`.
-    pub(crate) fn print(&self, printer: &mut Printer) {
+    pub(crate) fn print(&self, lists: &Lists, printer: &mut Printer) {
         printer.raw("(");
         // RFC 9051 §7.5.2: an absent field is NIL, an empty one is the empty string.
         printer.octets_or_nil(self.date.as_deref());
         printer.raw(" ");
         printer.octets_or_nil(self.subject.as_deref());
-        printer.raw(" ");
-        let from = addresses(self.from.as_deref());
-        print_addresses(&from, printer);
+        let Lists { from, sender, reply_to, to, cc, bcc } = lists;
         // RFC 9051 §7.5.2: an absent or empty Sender or Reply-To is the same as From.
-        for field in [&self.sender, &self.reply_to] {
+        let sender = if sender.is_empty() { from } else { sender };
+        let reply_to = if reply_to.is_empty() { from } else { reply_to };
+        for list in [from, sender, reply_to, to, cc, bcc] {
             printer.raw(" ");
-            let list = addresses(field.as_deref());
-            print_addresses(if list.is_empty() { &from } else { &list }, printer);
-        }
-        for field in [&self.to, &self.cc, &self.bcc] {
-            printer.raw(" ");
-            print_addresses(&addresses(field.as_deref()), printer);
+            print_addresses(list, printer);
         }
         printer.raw(" ");
         printer.octets_or_nil(self.in_reply_to.as_deref());
@@ -135,6 +144,17 @@ impl EnvelopeFields {
         printer.octets_or_nil(self.message_id.as_deref());
         printer.raw(")");
     }
+}
+
+/// The address lists of an envelope, parsed.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    pub(crate) from: Vec<Address>,
+    pub(crate) sender: Vec<Address>,
+    pub(crate) reply_to: Vec<Address>,
+    pub(crate) to: Vec<Address>,
+    pub(crate) cc: Vec<Address>,
+    pub(crate) bcc: Vec<Address>,
 }
 
 /// The envelope of a message of which nothing is known.
@@ -173,7 +193,7 @@ mod tests {
             envelope.take(name.as_bytes(), value.as_bytes());
         }
         let mut printer = Printer::new(utf8);
-        envelope.print(&mut printer);
+        envelope.print(&envelope.lists(), &mut printer);
         String::from_utf8(printer.out).unwrap()
     }
 

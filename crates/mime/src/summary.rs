@@ -3,7 +3,7 @@
 use columba_types::DateTime;
 use columba_types::limits::{REFERENCES, STRUCTURE_BYTES};
 
-use crate::address::{Address, parse_addresses};
+use crate::address::Address;
 use crate::date::parse_date;
 use crate::envelope::{self, EnvelopeFields};
 use crate::header::is_space;
@@ -63,16 +63,15 @@ pub struct Summary {
 pub fn summarise(structure: &Structure) -> Summary {
     let none = EnvelopeFields::default();
     let fields = structure.parts.first().and_then(|part| part.envelope.as_deref()).unwrap_or(&none);
+    let lists = fields.lists();
     let (envelope, envelope_utf8) = both(|printer| {
-        fields.print(printer);
+        fields.print(&lists, printer);
         if printer.out.len() > STRUCTURE_BYTES {
             printer.out.clear();
             printer.raw(envelope::OPAQUE);
         }
     });
     let (body_structure, body_structure_utf8) = both(|printer| body_structure::print(structure, printer));
-    let list = |field: &Option<Vec<u8>>| field.as_deref().map(parse_addresses).unwrap_or_default();
-    let (from, to, cc) = (list(&fields.from), list(&fields.to), list(&fields.cc));
     let subject = fields.subject.as_deref().map(decode_words).unwrap_or_default();
     let base = base_subject(&subject);
     Summary {
@@ -83,15 +82,15 @@ pub fn summarise(structure: &Structure) -> Summary {
         parts: PartTable::new(structure).encode(),
         sent: fields.date.as_deref().and_then(parse_date),
         subject,
-        from: shown(&from),
-        to: shown(&to),
-        cc: shown(&cc),
-        bcc: shown(&list(&fields.bcc)),
-        from_mailbox: sort_mailbox(&from),
-        to_mailbox: sort_mailbox(&to),
-        cc_mailbox: sort_mailbox(&cc),
-        display_from: sort_display(&from),
-        display_to: sort_display(&to),
+        from: shown(&lists.from),
+        to: shown(&lists.to),
+        cc: shown(&lists.cc),
+        bcc: shown(&lists.bcc),
+        from_mailbox: sort_mailbox(&lists.from),
+        to_mailbox: sort_mailbox(&lists.to),
+        cc_mailbox: sort_mailbox(&lists.cc),
+        display_from: sort_display(&lists.from),
+        display_to: sort_display(&lists.to),
         message_id: fields.message_id.as_deref().and_then(|raw| message_ids(raw, 1).pop()),
         references: references(fields),
         base_subject: base.text,

@@ -1,5 +1,7 @@
 //! Decoded text and how SEARCH compares it.
 
+use std::sync::LazyLock;
+
 use encoding_rs::{CoderResult, Decoder};
 use memchr::memmem;
 
@@ -92,8 +94,14 @@ pub fn search_form(text: &str) -> String {
 
 /// The same, appended to `out`. The form of a text is the forms of its pieces, one after the other.
 pub fn search_form_into(text: &str, out: &mut String) {
+    out.reserve(text.len());
     let mut rest = text;
-    while !rest.is_empty() {
+    while let Some(c) = rest.chars().next() {
+        if !c.is_ascii() {
+            out.push(folded(c));
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            continue;
+        }
         let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
         let (plain, after) = rest.split_at(ascii);
         let start = out.len();
@@ -101,15 +109,26 @@ pub fn search_form_into(text: &str, out: &mut String) {
         if let Some(copied) = out.get_mut(start..) {
             copied.make_ascii_lowercase();
         }
-        let other = after.bytes().position(|b| b.is_ascii()).unwrap_or(after.len());
-        let (other, after) = after.split_at(other);
-        out.extend(other.chars().map(folded));
         rest = after;
     }
 }
 
-/// Simple case folding: the lower case of the upper case, where both are single characters.
+/// Characters below this have their folding in a table: all of Latin, Greek, Cyrillic, Armenian and Georgian.
+const TABLE: usize = 0x2000;
+
 fn folded(c: char) -> char {
+    static FOLDED: LazyLock<Vec<char>> =
+        LazyLock::new(|| (0..TABLE as u32).filter_map(char::from_u32).map(compute_folded).collect());
+    match FOLDED.get(c as usize) {
+        Some(folded) => *folded,
+        // No script from here to the Hangul syllables knows case, but for a few blocks around U+A640 and U+AB30.
+        None if matches!(c, '\u{3000}'..='\u{a63f}' | '\u{ac00}'..='\u{d7ff}') => c,
+        None => compute_folded(c),
+    }
+}
+
+/// Simple case folding: the lower case of the upper case, where both are single characters.
+fn compute_folded(c: char) -> char {
     let single = |chars: &mut dyn Iterator<Item = char>| {
         let first = chars.next();
         chars.next().map_or(first, |_| None)
@@ -193,6 +212,13 @@ mod tests {
         assert_eq!(search_form("σας"), search_form("ΣΑΣ"));
         assert_eq!(search_form("ſ K ß"), "s k ß");
         assert_eq!(search_form("İ"), "İ");
+    }
+
+    #[test]
+    fn the_quick_answers_are_the_computed_ones() {
+        for c in (0..=0x10ffff).filter_map(char::from_u32) {
+            assert_eq!(folded(c), compute_folded(c), "{c:?}");
+        }
     }
 
     proptest! {

@@ -213,14 +213,35 @@ impl Walker {
     }
 
     fn feed_header(&mut self, rest: &[u8]) -> usize {
-        let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let plain = if self.line.start == self.at { self.plain_lines(rest) } else { 0 };
+        let end = if plain > 0 { plain } else { memchr(b'\n', rest).map_or(rest.len(), |at| at + 1) };
         let piece = rest.get(..end).unwrap_or_default();
         let room = HEADER_BLOCK_BYTES.saturating_sub(self.block.len());
         self.block.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
+        if plain > 0 {
+            self.take(piece);
+            self.begin_line();
+            return end;
+        }
         self.extend_head(piece);
         self.take(piece);
         if piece.ends_with(b"\n") {
             self.header_line();
+        }
+        end
+    }
+
+    /// Octets of the whole lines at the start of `rest` that go on with a header whatever they say: the quick road.
+    fn plain_lines(&self, rest: &[u8]) -> usize {
+        if self.innermost().is_none_or(|part| part.header.start == self.line.start) {
+            return 0;
+        }
+        let mut end = 0;
+        for line_end in memchr_iter(b'\n', rest) {
+            match rest.get(end..=line_end) {
+                None | Some([b'-', b'-', ..] | [b'\n'] | [b'\r', b'\n']) => break,
+                Some(_) => end = line_end + 1,
+            }
         }
         end
     }
@@ -339,7 +360,7 @@ impl Walker {
             header: start..start,
             body: start..start,
             lines: 0,
-            content: Content::default(),
+            content: Content::unread(),
             envelope: whole_message.then(Box::default),
         });
         // `MIME_PARTS` keeps this far below 2^32.
@@ -350,8 +371,8 @@ impl Walker {
         let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
         let room = LINE_BYTES - self.line.head.len().min(LINE_BYTES);
         let piece = rest.get(..end.min(room)).unwrap_or_default();
-        // Most lines show with their first octet that they are no boundary.
-        if self.line.head.is_empty() && piece.first() != Some(&b'-') {
+        // Most lines show with their first octets that they are no boundary.
+        if self.line.head.is_empty() && !self.boundaries.may_begin_line(piece) {
             self.state = State::InLine;
             return 0;
         }
@@ -465,7 +486,10 @@ impl Walker {
             // The line end before a boundary may be the blank line, which is the header's.
             end = end.max(part.body.start);
             if childless && part.kind == Kind::Multipart {
-                self.new_part(end);
+                let part = self.new_part(end);
+                if let Some(part) = self.parts.get_mut(part as usize) {
+                    part.content = Content::default();
+                }
             }
             let Some(open) = self.open.pop() else { return };
             lines = lines.max(open.lines_before);

@@ -102,7 +102,12 @@ fn decode_q(encoded: &str) -> Vec<u8> {
 
 /// The value of a hexadecimal digit.
 pub(crate) fn hex(digit: u8) -> u8 {
-    char::from(digit).to_digit(16).unwrap_or(0) as u8
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => 0,
+    }
 }
 
 /// Neighbouring words of one charset: their octets are joined first, for mailers that cut characters in two.
