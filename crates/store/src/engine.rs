@@ -108,7 +108,9 @@ pub enum EngineError {
 }
 
 /// Hears what became of one commit, exactly once: an engine that drops it unheard says "indeterminate" by that.
-pub struct Done(Option<Box<dyn FnOnce(Result<(), CommitError>) + Send>>);
+pub struct Done(Option<Hear>);
+
+type Hear = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 impl Done {
     /// `hear` runs on whatever thread the engine is on: it never waits for long, and never calls the engine.
@@ -176,11 +178,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     }
 
     /// Every partition that holds anything, in order, starting after `after`; up to `limit`.
-    fn partitions(
-        &self,
-        after: Option<Partition>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>>;
+    fn partitions(&self, after: Option<Partition>, limit: usize) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>>;
 }
 
 /// Where the bytes of a message lie. Its meaning is the engine's; it is stored in the message's value.

@@ -12,18 +12,27 @@ mod account_store;
 mod accounts;
 mod changes;
 mod clock;
+mod codec;
+pub mod conformance;
+mod draft;
 mod engine;
 mod error;
 mod incoming;
+mod keys;
+mod line;
 mod log;
 mod mailbox;
 mod memory;
 mod message;
 mod page;
 mod reclaim;
+mod removal;
+mod restore;
 mod snapshot;
 mod store;
+mod threads;
 mod tree;
+mod tree_changes;
 mod verify;
 mod watch;
 
@@ -41,9 +50,15 @@ pub use mailbox::{CatchUp, Mailbox};
 pub use memory::{MemoryBlobs, MemoryEngine};
 pub use message::{Message, MessageSummary};
 pub use reclaim::Reclaimed;
+pub use restore::ExpungedMessage;
 pub use snapshot::{Head, Record, Snapshot};
 pub use store::{Options, Store};
 pub use tree::{SpecialUse, Tree, TreeEntry, normalise_name};
 pub use verify::{Finding, Severity, VerifyProgress, VerifyReport};
 pub use watch::Watch;
 
+/// Decodes octets as a page, for the fuzzer: any octets give a page or an error.
+#[doc(hidden)]
+pub fn decode_page_for_fuzzing(octets: &[u8]) -> bool {
+    codec::page::decode(octets, 1).is_ok()
+}

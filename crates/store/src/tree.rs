@@ -29,16 +29,8 @@ pub enum SpecialUse {
 
 impl SpecialUse {
     /// Every one, in the order of their numbers in storage.
-    pub const ALL: [Self; 8] = [
-        Self::All,
-        Self::Archive,
-        Self::Drafts,
-        Self::Flagged,
-        Self::Junk,
-        Self::Sent,
-        Self::Trash,
-        Self::Important,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::All, Self::Archive, Self::Drafts, Self::Flagged, Self::Junk, Self::Sent, Self::Trash, Self::Important];
 
     /// As LIST prints it.
     pub const fn as_str(self) -> &'static str {

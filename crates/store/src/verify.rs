@@ -48,5 +48,7 @@ pub struct VerifyReport {
 }
 #[allow(missing_docs)]
 impl Store {
-  pub async fn verify(&self, _progress: &(dyn Fn(VerifyProgress) + Send + Sync)) -> Result<VerifyReport, StoreError> { unimplemented!() }
+    pub async fn verify(&self, _progress: &(dyn Fn(VerifyProgress) + Send + Sync)) -> Result<VerifyReport, StoreError> {
+        unimplemented!()
+    }
 }

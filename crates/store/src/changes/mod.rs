@@ -10,6 +10,8 @@ mod copy;
 mod expunge;
 mod store;
 
+pub(crate) use expunge::put_trash;
+
 /// A message that is to be appended.
 #[derive(Debug)]
 pub struct NewMessage {

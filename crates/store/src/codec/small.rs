@@ -58,8 +58,7 @@ pub(crate) fn encode_tree(state: TreeState) -> Bytes {
 
 pub(crate) fn decode_tree(octets: &[u8]) -> Result<TreeState, DecodeError> {
     let (version, mut input) = Reader::guarded(octets)?;
-    let state =
-        TreeState { version, last_uid_validity: input.small("UIDVALIDITY")?, mailboxes_made: input.varint()? };
+    let state = TreeState { version, last_uid_validity: input.small("UIDVALIDITY")?, mailboxes_made: input.varint()? };
     input.end()?;
     Ok(state)
 }
@@ -184,19 +183,26 @@ pub(crate) fn decode_thread(octets: &[u8]) -> Result<(u64, ThreadId), DecodeErro
 }
 
 /// What is still known of a mailbox while its pages are taken away: its last name and its keyword table.
-pub(crate) fn encode_removing(name: &str, keywords: &[Keyword]) -> Bytes {
-    let mut out = Writer::plain();
-    out.text(name);
-    encode_keywords(&mut out, keywords);
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Removing {
+    pub(crate) version: u64,
+    pub(crate) name: String,
+    pub(crate) keywords: Vec<Keyword>,
+}
+
+pub(crate) fn encode_removing(removing: &Removing) -> Bytes {
+    let mut out = Writer::guarded(removing.version);
+    out.text(&removing.name);
+    encode_keywords(&mut out, &removing.keywords);
     out.finish()
 }
 
-pub(crate) fn decode_removing(octets: &[u8]) -> Result<(String, Vec<Keyword>), DecodeError> {
-    let mut input = Reader::plain(octets)?;
+pub(crate) fn decode_removing(octets: &[u8]) -> Result<Removing, DecodeError> {
+    let (version, mut input) = Reader::guarded(octets)?;
     let name = input.text()?.to_owned();
     let keywords = decode_keywords(&mut input)?;
     input.end()?;
-    Ok((name, keywords))
+    Ok(Removing { version, name, keywords })
 }
 
 #[cfg(test)]
@@ -225,7 +231,8 @@ mod tests {
             prop_assert_eq!(decode_trash(&encode_trash(&trash)), Ok(trash));
             prop_assert_eq!(decode_octets(&encode_octets(n)), Ok(n));
             prop_assert_eq!(decode_thread(&encode_thread(n, ThreadId(7))), Ok((n, ThreadId(7))));
-            prop_assert_eq!(decode_removing(&encode_removing("a/b", &keywords)), Ok(("a/b".to_owned(), keywords)));
+            let removing = Removing { version: n, name: "a/b".to_owned(), keywords };
+            prop_assert_eq!(decode_removing(&encode_removing(&removing)), Ok(removing));
         }
 
         #[test]

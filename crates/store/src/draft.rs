@@ -1,0 +1,274 @@
+//! The next state of a mailbox while it is being made: records added, changed and taken out, counts kept in step,
+//! and in the end the writes that make it so.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use columba_types::limits::{KEYWORDS_PER_MAILBOX, PAGE_RECORDS};
+use columba_types::{Flag, Flags, Keyword, KeywordBits, ModSeq, SystemFlags, Uid, UidSet};
+
+use crate::codec;
+use crate::engine::{Batch, Expect};
+use crate::keys;
+use crate::line::Pending;
+use crate::page::{Page, first_page_with};
+use crate::snapshot::{Head, Record, Snapshot};
+use crate::{StoreError, log::Log};
+
+/// A page that a change leaves with fewer records than this is joined with a neighbour, if both fit well in one.
+const SMALL_PAGE: usize = PAGE_RECORDS / 4;
+/// So that a joined page does not overflow at once.
+const JOINED_PAGE: usize = PAGE_RECORDS / 4 * 3;
+
+/// One change in the making.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    base: Arc<Snapshot>,
+    head: Head,
+    pages: Vec<Arc<Page>>,
+    log: Arc<Log>,
+    /// Keys of pages to write.
+    dirty: BTreeSet<u32>,
+    /// Keys of pages to delete.
+    gone: BTreeSet<u32>,
+    expunged: Vec<Record>,
+    /// Keyword bits this change uses, whether or not a record has them yet.
+    claimed: KeywordBits,
+    reused: KeywordBits,
+}
+
+/// A record without what the mailbox gives it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewRecord {
+    pub(crate) flags: Flags,
+    pub(crate) message: columba_types::MessageId,
+    pub(crate) internal_date: columba_types::DateTime,
+    pub(crate) saved_secs: i64,
+    pub(crate) size: u64,
+}
+
+impl Draft {
+    pub(crate) fn new(base: &Arc<Snapshot>) -> Self {
+        Self {
+            base: Arc::clone(base),
+            head: base.head.clone(),
+            pages: base.pages.clone(),
+            log: Arc::clone(&base.log),
+            dirty: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            expunged: Vec::new(),
+            claimed: KeywordBits::NONE,
+            reused: KeywordBits::NONE,
+        }
+    }
+
+    /// What it is made from.
+    pub(crate) fn base(&self) -> &Arc<Snapshot> {
+        &self.base
+    }
+
+    /// Whether there is anything to commit.
+    pub(crate) fn is_changed(&self) -> bool {
+        !self.dirty.is_empty() || !self.gone.is_empty()
+    }
+
+    /// What the commit's records carry; the highest there is if nothing changed.
+    pub(crate) fn modseq(&self) -> ModSeq {
+        let highest = self.base.head.highest_modseq;
+        if self.is_changed() { highest.next() } else { highest }
+    }
+
+    fn next_modseq(&self) -> ModSeq {
+        self.base.head.highest_modseq.next()
+    }
+
+    /// Adds a record at the end.
+    pub(crate) fn append(&mut self, new: NewRecord) -> Result<Uid, StoreError> {
+        let uid = self.head.uid_next;
+        // The last UID is never given out: UIDNEXT has to be above every UID.
+        self.head.uid_next = uid.next().ok_or(StoreError::UidsExhausted)?;
+        let record = Record {
+            uid,
+            modseq: self.next_modseq(),
+            flags: new.flags,
+            message: new.message,
+            internal_date: new.internal_date,
+            saved_secs: new.saved_secs,
+            size: new.size,
+        };
+        self.head.count(&record);
+        match self.pages.last_mut() {
+            Some(last) if last.records.len() < PAGE_RECORDS => {
+                self.dirty.insert(last.key);
+                let page = Arc::make_mut(last);
+                page.records.reserve(1);
+                page.records.push(record);
+            }
+            _ => {
+                self.dirty.insert(uid.value());
+                self.pages.push(Arc::new(Page::new(uid.value(), vec![record])));
+            }
+        }
+        Ok(uid)
+    }
+
+    /// Gives records other flags: `change` says which, for each record of the set, and the set of those that are
+    /// different now is returned.
+    pub(crate) fn change_flags(&mut self, uids: &UidSet, mut change: impl FnMut(&Record) -> Flags) -> UidSet {
+        let modseq = self.next_modseq();
+        let mut changed = UidSet::new();
+        for &(low, high) in uids.ranges() {
+            let from = first_page_with(&self.pages, low);
+            for page in self.pages.iter_mut().skip(from).take_while(|page| page.first() <= high) {
+                let first = page.records.partition_point(|r| r.uid.value() < low);
+                let behind = page.records.partition_point(|r| r.uid.value() <= high);
+                for at in first..behind {
+                    let Some(record) = page.records.get(at) else { break };
+                    let flags = change(record);
+                    if flags == record.flags {
+                        continue;
+                    }
+                    changed.push(record.uid.value());
+                    self.head.discount(record);
+                    self.dirty.insert(page.key);
+                    if let Some(record) = Arc::make_mut(page).records.get_mut(at) {
+                        record.flags = flags;
+                        record.modseq = modseq;
+                        self.head.count(record);
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// Takes records out, and joins pages that have become small.
+    pub(crate) fn remove(&mut self, uids: &UidSet) {
+        let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return };
+        let before = std::mem::take(&mut self.pages);
+        self.pages.reserve(before.len());
+        for mut page in before {
+            let outside = page.last() < first || page.first() > last;
+            if !outside && page.records.iter().any(|r| uids.contains(r.uid.value())) {
+                let (out, kept): (Vec<_>, Vec<_>) = page.records.iter().partition(|r| uids.contains(r.uid.value()));
+                out.iter().for_each(|record| self.head.discount(record));
+                self.expunged.extend(out);
+                if kept.is_empty() {
+                    self.dirty.remove(&page.key);
+                    self.gone.insert(page.key);
+                    continue;
+                }
+                self.dirty.insert(page.key);
+                page = Arc::new(Page::new(page.key, kept));
+            }
+            self.push_or_join(page);
+        }
+    }
+
+    /// Puts a page behind the others, or its records into the last one where one of them is small and changed anyway.
+    fn push_or_join(&mut self, page: Arc<Page>) {
+        if let Some(last) = self.pages.last_mut() {
+            let small_and_dirty = |p: &Page| p.records.len() < SMALL_PAGE && self.dirty.contains(&p.key);
+            let fits = last.records.len() + page.records.len() <= JOINED_PAGE;
+            if fits && (small_and_dirty(last) || small_and_dirty(&page)) {
+                self.dirty.insert(last.key);
+                self.dirty.remove(&page.key);
+                self.gone.insert(page.key);
+                Arc::make_mut(last).records.extend_from_slice(&page.records);
+                return;
+            }
+        }
+        self.pages.push(page);
+    }
+
+    /// The packed form of flags; keywords that are new to the mailbox get a bit.
+    pub(crate) fn flags(&mut self, flags: &[Flag]) -> Result<Flags, StoreError> {
+        let mut packed = Flags::NONE;
+        for flag in flags {
+            match flag {
+                Flag::System(system) => packed.system = packed.system.union(*system),
+                Flag::Keyword(keyword) => packed.keywords = packed.keywords.union(self.keyword(keyword)?),
+            }
+        }
+        Ok(packed)
+    }
+
+    /// The packed form of those flags that the mailbox knows.
+    pub(crate) fn known_flags(&self, flags: &[Flag]) -> Flags {
+        let mut packed = Flags::NONE;
+        for flag in flags {
+            match flag {
+                Flag::System(system) => packed.system = packed.system.union(*system),
+                Flag::Keyword(keyword) => {
+                    let bit = self.head.keywords.iter().position(|k| k == keyword).map(KeywordBits::bit);
+                    packed.keywords = packed.keywords.union(bit.unwrap_or_default());
+                }
+            }
+        }
+        packed
+    }
+
+    /// The bit of a keyword: the one it has, a new one, or one that no message has any more.
+    pub(crate) fn keyword(&mut self, keyword: &Keyword) -> Result<KeywordBits, StoreError> {
+        let table = &self.head.keywords;
+        let at = match table.iter().position(|k| k == keyword) {
+            Some(at) => at,
+            None if table.len() < KEYWORDS_PER_MAILBOX => {
+                self.head.keywords = table.iter().chain([keyword]).cloned().collect();
+                self.head.keywords.len() - 1
+            }
+            None => {
+                let taken = self.base.keywords_in_use().union(self.claimed);
+                let free = |at: &usize| !taken.contains(KeywordBits::bit(*at));
+                let full = StoreError::Limit("keywords of one mailbox");
+                let at = (0..KEYWORDS_PER_MAILBOX).find(free).ok_or(full)?;
+                let exchanged = table.iter().enumerate().map(|(n, old)| if n == at { keyword } else { old });
+                self.head.keywords = exchanged.cloned().collect();
+                self.reused = self.reused.union(KeywordBits::bit(at));
+                at
+            }
+        };
+        let bit = KeywordBits::bit(at);
+        self.claimed = self.claimed.union(bit);
+        Ok(bit)
+    }
+
+    /// The records with \Deleted.
+    pub(crate) fn deleted(&self) -> impl Iterator<Item = &Record> {
+        self.pages.iter().flat_map(|p| &p.records).filter(|r| r.flags.system.contains(SystemFlags::DELETED))
+    }
+
+    /// The commit holds only upon what the draft is made from.
+    pub(crate) fn guard(&self, batch: &mut Batch) {
+        batch.guard(keys::head(self.head.mailbox), Expect::Version(self.base.version));
+    }
+
+    /// Adds the writes that make it so, and gives the state it will be then.
+    pub(crate) fn finish(mut self, batch: &mut Batch, version: u64, recent_from: Uid) -> Pending {
+        let id = self.head.mailbox;
+        self.head.highest_modseq = self.next_modseq();
+        self.head.recent_from = recent_from;
+        for key in &self.dirty {
+            let Ok(at) = self.pages.binary_search_by_key(key, |page| page.key) else { continue };
+            if let Some(page) = self.pages.get_mut(at) {
+                let page = Arc::make_mut(page);
+                page.sum_up();
+                batch.put(keys::page(id, *key), codec::page::encode(page));
+            }
+        }
+        self.gone.iter().for_each(|key| batch.delete(keys::page(id, *key)));
+        if !self.expunged.is_empty() {
+            let uids: UidSet = self.expunged.iter().map(|record| record.uid).collect();
+            let log = Arc::make_mut(&mut self.log);
+            let change = log.add(self.head.highest_modseq, &uids);
+            self.head.log_floor = log.floor;
+            if let Some(page) = change.written {
+                batch.put(keys::log(id, page.key), codec::log::encode(&page));
+            }
+            change.dropped.iter().for_each(|key| batch.delete(keys::log(id, *key)));
+        }
+        batch.put(keys::head(id), codec::head::encode(&self.head, version));
+        let snapshot = Snapshot { head: self.head, pages: self.pages, log: self.log, version };
+        Pending { version, snapshot: Some(Arc::new(snapshot)), ghosts: self.expunged, reused: self.reused }
+    }
+}
