@@ -1,0 +1,97 @@
+//! Requests about accounts.
+
+use std::sync::Arc;
+
+use columba_store::{Account, AccountChange, NewAccount, Store, StoreError};
+use columba_types::limits::ADMIN_ACCOUNTS;
+
+use super::execute::{Barring, Trouble, account_named};
+use super::{AccountInfo, AccountToMake, Reply, Usage};
+
+pub(super) async fn list(store: &Store, after: Option<&str>) -> Result<Reply, Trouble> {
+    let accounts = store.accounts(after, ADMIN_ACCOUNTS).await;
+    let accounts = accounts.map_err(|error| Trouble::store("the accounts cannot be listed", &error))?;
+    Ok(Reply::Accounts(accounts.iter().map(info).collect()))
+}
+
+pub(super) async fn show(store: &Store, name: &str) -> Result<Reply, Trouble> {
+    let account = account_named(store, name).await?;
+    let failed = |error: StoreError| Trouble::store(format_args!("account {name}"), &error);
+    let mail = store.open_account(account.id).await.map_err(failed)?;
+    let mut usage = Usage::default();
+    for mailbox in mail.tree().iter().filter_map(|(_, entry)| entry.mailbox) {
+        let head = mail.head(mailbox).await.map_err(failed)?;
+        usage.mailboxes += 1;
+        usage.messages += u64::from(head.exists);
+        usage.bytes += head.bytes;
+    }
+    Ok(Reply::Account(AccountInfo { usage: Some(usage), ..info(&account) }))
+}
+
+pub(super) async fn create(store: &Store, accounts: Vec<AccountToMake>) -> Result<Reply, Trouble> {
+    let new = accounts.into_iter().map(|a| NewAccount { name: a.name, credentials: a.credentials, disabled: a.disabled });
+    let made = store.create_accounts(new.collect()).await;
+    let told = made.into_iter().map(|result| match result {
+        Ok(account) => Ok(info(&account)),
+        Err(StoreError::Exists) => Err("there is an account of that name already".to_owned()),
+        Err(error) => Err(error.to_string()),
+    });
+    Ok(Reply::Created(told.collect()))
+}
+
+pub(super) async fn set_credentials(
+    store: &Store,
+    barring: &Arc<dyn Barring>,
+    name: &str,
+    credentials: Vec<String>,
+) -> Result<Reply, Trouble> {
+    let change = AccountChange { credentials: Some(credentials), ..AccountChange::default() };
+    let account = update(store, name, change).await?;
+    // Whoever is in with the old password is out.
+    barring.bar(account.id);
+    Ok(Reply::Account(info(&account)))
+}
+
+pub(super) async fn set_disabled(
+    store: &Store,
+    barring: &Arc<dyn Barring>,
+    name: &str,
+    disabled: bool,
+) -> Result<Reply, Trouble> {
+    let account = update(store, name, AccountChange { disabled: Some(disabled), ..AccountChange::default() }).await?;
+    if disabled {
+        barring.bar(account.id);
+    }
+    Ok(Reply::Account(info(&account)))
+}
+
+pub(super) async fn delete(store: &Store, barring: &Arc<dyn Barring>, name: &str) -> Result<Reply, Trouble> {
+    // First nobody can come in, then those inside go, then the mail goes.
+    let account = update(store, name, AccountChange { disabled: Some(true), ..AccountChange::default() }).await?;
+    barring.bar(account.id);
+    match store.delete_account(account.id).await {
+        Ok(()) => Ok(Reply::Account(info(&account))),
+        Err(error) => Err(Trouble::store(format_args!("account {name}"), &error)),
+    }
+}
+
+async fn update(store: &Store, name: &str, change: AccountChange) -> Result<Account, Trouble> {
+    let account = account_named(store, name).await?;
+    let updated = store.update_account(account.id, change).await;
+    updated.map_err(|error| Trouble::store(format_args!("account {name}"), &error))
+}
+
+fn info(account: &Account) -> AccountInfo {
+    let scheme = |credential: &String| {
+        let end = credential.find('}').unwrap_or(0);
+        credential.get(1..end).unwrap_or("unknown").to_owned()
+    };
+    AccountInfo {
+        name: account.name.clone(),
+        id: account.id.to_string(),
+        disabled: account.disabled,
+        created: account.created_millis.div_euclid(1000),
+        schemes: account.credentials.iter().map(scheme).collect(),
+        usage: None,
+    }
+}
