@@ -1,5 +1,7 @@
 //! STATUS (RFC 9051 §6.3.11, RFC 8438).
 
+use std::sync::Arc;
+
 use columba_store::{AccountStore, Head, StoreError};
 use columba_types::{MailboxId, MailboxName};
 use columba_wire::{RawMailbox, StatusItem};
@@ -22,7 +24,7 @@ pub(super) async fn status(context: &mut Context<'_, '_>, raw: &RawMailbox, item
 /// Prints the STATUS line; `false` if the mailbox is gone meanwhile.
 pub(super) async fn tell_status(
     context: &mut Context<'_, '_>,
-    mail: &AccountStore,
+    mail: &Arc<AccountStore>,
     name: &MailboxName,
     id: MailboxId,
     items: &[StatusItem],
@@ -50,7 +52,7 @@ pub(super) async fn tell_status(
 }
 
 /// Messages that no session has been told of yet (RFC 3501 §6.3.10).
-async fn recent(mail: &AccountStore, id: MailboxId, head: &Head) -> Result<u64, StoreError> {
+async fn recent(mail: &Arc<AccountStore>, id: MailboxId, head: &Head) -> Result<u64, StoreError> {
     if head.recent_from >= head.uid_next {
         return Ok(0);
     }
