@@ -352,6 +352,10 @@ mod tests {
         );
         assert_eq!(
             body("Content-Type: multipart/mixed; boundary=b\r\n\r\nx"),
+            r#"(("text" "plain" ("charset" "us-ascii") NIL NIL "7BIT" 1 0) "mixed")"#
+        );
+        assert_eq!(
+            body("Content-Type: multipart/mixed; boundary=b\r\n\r\nx\r\n--b--\r\ny"),
             r#"(("text" "plain" ("charset" "us-ascii") NIL NIL "7BIT" 0 0) "mixed")"#
         );
         assert_eq!(

@@ -200,7 +200,7 @@ impl Header {
     // RFC 2045 §5.2: a Content-Type that cannot be read is text/plain; its charset may still be of use.
     fn take_type(&mut self, value: &[u8]) {
         let mut scanner = Scanner::new(value);
-        let kind = charset::guess(scanner.token()).to_ascii_lowercase();
+        let kind = charset::guess(&scanner.media_type()).to_ascii_lowercase();
         let parameters = scanner.parameters();
         match kind.split_once('/') {
             Some((media_type, subtype)) if !media_type.is_empty() && !subtype.is_empty() => {
@@ -242,13 +242,28 @@ impl<'a> Scanner<'a> {
         Self { rest: value }
     }
 
-    /// The word at the beginning, up to white space, `;` or a comment. White space around a `/` is no part of it.
+    /// The word at the beginning, up to white space, `;` or a comment.
     fn token(&mut self) -> &'a [u8] {
         self.skip_space_and_comments();
         let end = self.rest.iter().position(|b| is_space(*b) || matches!(b, b';' | b'(' | b'"'));
         let (token, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len())).unwrap_or((self.rest, &[]));
         self.rest = rest;
         token
+    }
+
+    /// A type and subtype; white space and comments around the slash are no part of it (RFC 822 §3.1.4).
+    fn media_type(&mut self) -> Vec<u8> {
+        let mut name = self.token().to_vec();
+        self.skip_space_and_comments();
+        while !name.is_empty() && (self.rest.starts_with(b"/") && !name.contains(&b'/') || name.ends_with(b"/")) {
+            let token = self.token();
+            name.extend_from_slice(token);
+            self.skip_space_and_comments();
+            if token.is_empty() {
+                break;
+            }
+        }
+        name
     }
 
     fn skip_space_and_comments(&mut self) {
@@ -448,6 +463,11 @@ mod tests {
         {
             let content = content(odd);
             assert_eq!((content.media_type.as_str(), content.subtype.as_str()), ("text", "plain"), "{odd}");
+        }
+        for spaced in ["image (c) / (d) png (e)", "image/ png", "image /png", "image/png"] {
+            let content = content(&format!("Content-Type: {spaced}; a=b"));
+            assert_eq!((content.media_type.as_str(), content.subtype.as_str()), ("image", "png"), "{spaced}");
+            assert_eq!(content.parameters, pairs(&[("a", "b")]));
         }
         assert_eq!(content("Content-Type: text; charset=utf-8").parameters, pairs(&[("charset", "utf-8")]));
         assert_eq!(content("Content-Type: text/html").parameters, []);

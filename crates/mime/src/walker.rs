@@ -4,7 +4,8 @@
 //! - A header goes on to the first blank line; lines in it that are no field are passed over. But where the very first
 //!   line is no field there is no header at all, and the body begins with that line.
 //! - A boundary line inside a header ends the header and the part; any line of `--` that is no field ends the header.
-//! - A multipart without a usable boundary is an opaque text; one whose boundary never comes has one empty text part.
+//! - A multipart without a usable boundary is an opaque text. One whose boundary never comes has one part, a text that is
+//!   all of its body; one that ends before its first part has one empty text.
 //! - A message/rfc822 in base64 or quoted-printable, which RFC 2046 §5.2.1 forbids, is a leaf.
 
 use std::ops::Range;
@@ -367,6 +368,16 @@ impl Walker {
         (self.parts.len() - 1) as u32
     }
 
+    /// Gives the innermost part, a multipart without any part, the one that it must have (RFC 9051 §9 body-type-mpart).
+    fn only_text_part(&mut self, body: Range<u64>, lines: u64) {
+        let part = self.new_part(body.start);
+        if let Some(part) = self.parts.get_mut(part as usize) {
+            part.content = Content::default();
+            part.body = body;
+            part.lines = lines;
+        }
+    }
+
     fn feed_line_start(&mut self, rest: &[u8]) -> usize {
         let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
         let room = LINE_BYTES - self.line.head.len().min(LINE_BYTES);
@@ -460,6 +471,10 @@ impl Walker {
         self.close_from(delimiter.level + 1, end, lines);
         if delimiter.closes {
             self.boundaries.close_from(delimiter.level);
+            if self.open.last().is_some_and(|open| !open.has_child) {
+                let end = self.innermost().map_or(end, |part| end.max(part.body.start));
+                self.only_text_part(end..end, 0);
+            }
         }
         self.state = State::Skip(!delimiter.closes);
     }
@@ -486,10 +501,8 @@ impl Walker {
             // The line end before a boundary may be the blank line, which is the header's.
             end = end.max(part.body.start);
             if childless && part.kind == Kind::Multipart {
-                let part = self.new_part(end);
-                if let Some(part) = self.parts.get_mut(part as usize) {
-                    part.content = Content::default();
-                }
+                let lines_before = self.open.last().map_or(lines, |open| open.lines_before);
+                self.only_text_part(part.body.start..end, lines.saturating_sub(lines_before));
             }
             let Some(open) = self.open.pop() else { return };
             lines = lines.max(open.lines_before);

@@ -17,7 +17,9 @@ pub fn decode_header(raw: &[u8]) -> String {
 
 /// The same for a value already unfolded.
 pub(crate) fn decode_words(value: &[u8]) -> String {
-    let text = charset::guess(value);
+    let mut text = charset::guess(value);
+    // NUL has no meaning in a header, ENVELOPE cannot show it, and some stores cannot hold it.
+    text.retain(|c| c != '\0');
     if !text.contains("=?") {
         return text;
     }
@@ -67,11 +69,24 @@ fn read_word(text: &str) -> Option<(Word<'_>, usize)> {
         _ => return None,
     };
     let rest = rest.get(1..)?.strip_prefix('?')?;
-    let encoded = rest.get(..rest.find("?=")?)?;
+    let encoded = rest.get(..encoded_length(rest)?)?;
     let octets = if quoted { decode_q(encoded) } else { decode_b(encoded) };
     let charset = charset.split('*').next().unwrap_or_default();
     let end = text.len() - rest.len() + encoded.len() + 2;
-    (!charset.is_empty()).then_some((Word { charset, octets }, end))
+    let readable = !charset.is_empty() && octets.is_empty() == encoded.is_empty();
+    readable.then_some((Word { charset, octets }, end))
+}
+
+/// Length of the encoded text, up to the `?=` that ends it.
+// RFC 2047 §2 has no `?` in the text. It is tolerated, but not where it begins another word; so no octet is read twice.
+fn encoded_length(rest: &str) -> Option<usize> {
+    let bytes = rest.as_bytes();
+    let at = bytes.windows(2).position(|pair| matches!(pair, b"?=" | b"=?"))?;
+    match bytes.get(at..)? {
+        [b'=', b'?', b'=', ..] => Some(at + 1),
+        [b'=', ..] => None,
+        _ => Some(at),
+    }
 }
 
 fn decode_b(encoded: &str) -> Vec<u8> {
@@ -273,18 +288,21 @@ mod tests {
 
     #[test]
     fn broken_words_stay_as_they_are() {
-        for text in ["=?", "=?utf-8?Q?abc", "=?utf-8?X?abc?=", "=??Q?abc?=", "=?a b?Q?c?=", "a=?b?="] {
+        for text in ["=?", "=?utf-8?Q?abc", "=?utf-8?X?abc?=", "=??Q?abc?=", "=?a b?Q?c?=", "a=?b?=", "=?utf-8?b?!!?="]
+        {
             assert_eq!(decoded(text), text);
         }
         assert_eq!(decoded("x=?utf-8?q?=?=y"), "x=y");
         assert_eq!(decoded("=?utf-8?q?a b?="), "a b");
+        assert_eq!(decoded("=?utf-8?q?open =?utf-8?q?closed?="), "=?utf-8?q?open closed");
+        assert_eq!(decoded("a\0b"), "ab");
         assert_eq!(decoded("=?nonsense?q?=C3=BC?="), "ü");
     }
 
     #[test]
     fn many_beginnings_are_cheap() {
         for piece in ["=?a?q?b", "=?", "=?a?x?=", "=?aaaaaaaa"] {
-            let text = piece.repeat(100_000);
+            let text = piece.repeat(100_000) + "=?a?=";
             assert_eq!(decode_header(text.as_bytes()).len(), text.len());
         }
     }

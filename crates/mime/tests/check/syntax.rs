@@ -1,5 +1,7 @@
 //! Checks printed ENVELOPE and BODYSTRUCTURE against the grammar of RFC 9051 §9, written apart from the printer.
 
+#![allow(clippy::unwrap_used)]
+
 /// What a printed item is.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Item {
