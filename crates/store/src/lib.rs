@@ -30,6 +30,7 @@ mod removal;
 mod restore;
 mod snapshot;
 mod store;
+pub mod testing;
 mod threads;
 mod tree;
 mod tree_changes;
@@ -57,8 +58,8 @@ pub use tree::{SpecialUse, Tree, TreeEntry, normalise_name};
 pub use verify::{Finding, Severity, VerifyProgress, VerifyReport};
 pub use watch::Watch;
 
-/// Decodes octets as a page, for the fuzzer: any octets give a page or an error.
+/// Decodes octets as a page and encodes what that gave, for the fuzzer; `None` if they are no page.
 #[doc(hidden)]
-pub fn decode_page_for_fuzzing(octets: &[u8]) -> bool {
-    codec::page::decode(octets, 1).is_ok()
+pub fn reencode_page(octets: &[u8], first_uid: u32) -> Option<bytes::Bytes> {
+    codec::page::decode(octets, first_uid).ok().map(|page| codec::page::encode(&page))
 }
