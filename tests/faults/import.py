@@ -1,0 +1,146 @@
+"""A Maildir of 100,000 messages is imported, selected and fetched; speed and peak memory are printed, memory is bounded.
+
+    python3 tests/faults/import.py --messages 100000
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+
+import mail  # noqa: E402
+import servers  # noqa: E402
+from cases import Counts, equal  # noqa: E402
+
+MEMORY = 300_000_000
+POOL = 400
+
+
+def generate(root, count, seed):
+    """Writes `count` messages with a lognormal size of about 4 KB; octets in all. Bodies come from a small pool."""
+    rng = random.Random(seed)
+    source = mail.Mail(seed)
+    pool = [source.message(min(int(rng.lognormvariate(7.9, 0.8)), 60_000))[1].replace(b"\r\n", b"\n") for _ in range(POOL)]
+    for part in ("cur", "new", "tmp"):
+        (root / part).mkdir(parents=True)
+    flags = ["", "S", "S", "S", "RS", "FS", "F", "DS"]
+    octets = 0
+    base = str(root / "cur") + "/"
+    for number in range(count):
+        body = pool[rng.randrange(POOL)]
+        name = f"{base}{1_500_000_000 + number}.M{number}.host:2,{flags[number % 8]}"
+        first = f"X-Number: {number}\nMessage-ID: <{number}.{seed}@example.org>\n".encode()
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        octets += os.write(handle, first + body)
+        os.close(handle)
+    return octets
+
+
+def peak(pid, process=None):
+    """VmHWM of a process in octets; 0 when it is gone."""
+    try:
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return 0
+
+
+class Import:
+    """The steps, in order."""
+
+    def __init__(self, server, account, maildir, count, octets):
+        self.server, self.account, self.maildir = server, account, maildir
+        self.count, self.octets = count, octets
+
+    def import_all(self):
+        """Through the running server; the importing process' own peak is watched too."""
+        argv = [self.server.binary, "import", "maildir", self.maildir, "--account", self.account.user]
+        argv += ["--mailbox", "Imported", "--json", "--data", self.server.data]
+        started = time.monotonic()
+        highest = 0
+        log = self.server.directory / "import.log"
+        with open(log, "wb") as errors:
+            process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+            try:
+                while True:
+                    highest = max(highest, peak(process.pid))
+                    try:
+                        out, _ = process.communicate(timeout=0.2)
+                        break
+                    except subprocess.TimeoutExpired:
+                        assert time.monotonic() - started < 600, "the import takes more than ten minutes"
+            finally:
+                process.kill()
+        spent = time.monotonic() - started
+        shown = log.read_text(errors="replace")
+        equal(process.returncode, 0, f"status of the import\n{shown[-800:]}")
+        report = json.loads(out)
+        equal(report.get("messages"), self.count, "messages imported")
+        print(f"        {self.count} messages, {self.octets // 1_000_000} MB in {spent:.1f} s: {self.count / spent:.0f} per second")
+        print(f"        peak memory: importing process {highest // 1_000_000} MB")
+        assert highest < MEMORY, f"the import took {highest} octets of memory"
+
+    def select_and_fetch(self):
+        with self.server.connect(self.account) as connection:
+            started = time.monotonic()
+            selected = connection.ok("SELECT Imported")
+            cold = time.monotonic()
+            equal([r.number for r in selected.of("EXISTS")], [self.count], "EXISTS")
+            connection.ok("SELECT Imported")
+            warm = time.monotonic()
+            tag = connection.start("UID FETCH 1:* (UID FLAGS)")
+            told = flagged = 0
+            while (response := connection.response()).tag != tag:
+                told += 1
+                flagged += b"\\Flagged" in response.raw
+            fetched = time.monotonic()
+            equal(response.status, "OK", "FETCH")
+            equal(told, self.count, "FETCH responses")
+            equal(flagged, sum(1 for n in range(self.count) if n % 8 in (5, 6)), "messages with \\Flagged")
+            print(
+                f"        SELECT cold {(cold - started) * 1000:.1f} ms, warm {(warm - cold) * 1000:.1f} ms; "
+                f"UID FETCH 1:* (UID FLAGS) {fetched - warm:.2f} s (with a Python client)"
+            )
+            header = connection.ok(f"FETCH {self.count} (BODY.PEEK[HEADER.FIELDS (X-Number)] RFC822.SIZE)")
+            assert header.fetches()[self.count], "the last message has no header"
+            started = time.monotonic()
+            connection.ok("UID STORE 1:* +FLAGS.SILENT (\\Answered)", seconds=120)
+            print(f"        UID STORE 1:* +FLAGS.SILENT {time.monotonic() - started:.2f} s")
+
+    def memory_is_bounded(self):
+        highest = self.server.peak_memory()
+        print(f"        peak memory: server {highest // 1_000_000} MB")
+        assert highest < MEMORY, f"the server took {highest} octets of memory"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    counts = Counts()
+    with servers.launch("columba") as server:
+        maildir = server.directory / "Maildir"
+        started = time.monotonic()
+        octets = generate(maildir, options.messages, options.seed)
+        print(f"        generated {options.messages} messages in {time.monotonic() - started:.1f} s")
+        test = Import(server, server.account(), maildir, options.messages, octets)
+        for step in (test.import_all, test.select_and_fetch, test.memory_is_bounded, server.check_healthy, server.verify):
+            if not counts.take(f"import: {step.__name__.replace('_', ' ')}", step):
+                print(server.log_tail())
+        counts.take("import: the server stops when asked", server.stop)
+        shutil.rmtree(maildir)
+    return counts.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
