@@ -106,6 +106,7 @@ add("boundary-never", "Content-Type: multipart/mixed; boundary=b\n\nThe boundary
 add("boundary-only-end", "Content-Type: multipart/mixed; boundary=b\n\n--b--\n\nEpilogue.\n")
 add("boundary-not-closed", "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nOne.\n--b\nContent-Type: image/png\n\nTwo.\n")
 add("boundary-at-the-end", "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nOne.\n--b")
+add("boundary-rfc2231", "Content-Type: multipart/mixed; boundary*0*=us-ascii''a%20; boundary*1=b\n\n--a b\n\nOne.\n--a b--\n")
 add("boundary-with-spaces", "Content-Type: multipart/mixed; boundary=\"a b \"\n\n--a b \t\n\nOne.\n--a b--  \nEpilogue.\n")
 add("boundary-at-once", "Content-Type: multipart/mixed; boundary=b\n\n--b\n--b\n\n--b\n\n\n--b\nX: y\n--b--\n")
 add("boundary-prefix", "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=ab\n\n--ab\n\nInner one.\n--ab\n\nInner two.\n"

@@ -212,9 +212,15 @@ impl Header {
             _ => return,
         }
         self.has_type = true;
-        let boundary = parameters.iter().find(|p| p.name == "boundary").map(|p| trim_end(&p.value));
-        self.boundary = boundary.filter(|b| b.len() <= MIME_BOUNDARY_BYTES).unwrap_or_default().to_vec();
+        // The exact octets; but those that RFC 2231 wraps have to be unwrapped first.
+        let plain = parameters.iter().find(|p| p.name == "boundary").map(|p| p.value.clone());
         self.content.parameters = joined(parameters);
+        let decoded = || self.content.parameter("boundary").unwrap_or_default().as_bytes().to_vec();
+        self.boundary = plain.unwrap_or_else(decoded);
+        self.boundary.truncate(trim_end(&self.boundary).len());
+        if self.boundary.len() > MIME_BOUNDARY_BYTES {
+            self.boundary.clear();
+        }
     }
 }
 
