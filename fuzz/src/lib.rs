@@ -4,10 +4,12 @@
 
 pub mod command;
 pub mod framer;
+pub mod mime;
 pub mod mutf7;
 
 pub use command::command;
 pub use framer::framer;
+pub use mime::mime;
 pub use mutf7::mutf7;
 
 #[cfg(test)]
@@ -18,7 +20,8 @@ mod tests {
     type Target = (&'static str, fn(&[u8]));
 
     /// Every target, by the name of its directory of seeds.
-    const TARGETS: [Target; 3] = [("command", super::command), ("framer", super::framer), ("mutf7", super::mutf7)];
+    const TARGETS: [Target; 4] =
+        [("command", super::command), ("framer", super::framer), ("mime", super::mime), ("mutf7", super::mutf7)];
 
     #[test]
     fn the_seeds_break_nothing() {
