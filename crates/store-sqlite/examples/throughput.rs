@@ -102,7 +102,10 @@ impl Bench {
         let took = begun.elapsed();
         let used = (processor_time() - used).as_secs_f64() * 1e6 / done as f64;
         let slowest = slowest.load(Ordering::Relaxed) as f64 / 1000.0;
-        println!("  {name}, {count} at once: {:.0}/s, {used:.0} µs cpu each, slowest {slowest:.1} ms", per_second(done, took));
+        println!(
+            "  {name}, {count} at once: {:.0}/s, {used:.0} µs cpu each, slowest {slowest:.1} ms",
+            per_second(done, took)
+        );
     }
 
     fn bulk(&self) {
@@ -142,7 +145,11 @@ impl Bench {
             futures_util::future::join_all(blobs).await.into_iter().map(Result::unwrap).collect::<Vec<_>>()
         });
         let rate = |what: &str, each: u64, took: Duration| {
-            println!("  read, {what}: {:.0}/s, {:.1} µs each", per_second(each, took), took.as_secs_f64() * 1e6 / each as f64);
+            println!(
+                "  read, {what}: {:.0}/s, {:.1} µs each",
+                per_second(each, took),
+                took.as_secs_f64() * 1e6 / each as f64
+            );
         };
         for tasks in [1u64, 16] {
             let took = self.many(tasks, &opened, |opened, n| async move {

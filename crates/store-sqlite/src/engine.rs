@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -33,7 +34,9 @@ pub(crate) struct SqliteEngine {
     questions: Arc<Queue<Question>>,
     copies: Arc<Queue<checkpointer::Copy>>,
     accounts: Arc<AccountMap>,
-    threads: Vec<JoinHandle<()>>,
+    /// Readers and checkpointer.
+    helpers: Vec<JoinHandle<()>>,
+    writing: Vec<JoinHandle<()>>,
     // The lock goes last.
     _dir: Arc<DataDir>,
 }
@@ -41,31 +44,34 @@ pub(crate) struct SqliteEngine {
 impl SqliteEngine {
     /// Opens the files of `dir`, makes them when it is new, and starts the threads.
     pub(crate) fn open(dir: Arc<DataDir>, readers: usize) -> Result<(Self, Arc<AccountMap>), OpenError> {
-        let names = file_names(&dir);
+        let files = shard_files(&dir);
         let mut connections = Vec::new();
-        for name in &names {
-            connections.push(open_file(&dir, name)?);
+        for file in &files {
+            connections.push(open_file(&dir, file)?);
         }
-        let held =
-            connections.iter().zip(&names).map(|(c, name)| accounts_in(c, name)).collect::<Result<Vec<_>, _>>()?;
+        let held = connections
+            .iter()
+            .zip(&files)
+            .map(|(c, file)| accounts_in(c, &file.name))
+            .collect::<Result<Vec<_>, _>>()?;
         dir.seal()?;
         let accounts = Arc::new(AccountMap::new(dir.shards(), homes(&held)?));
         let mut engine = Self {
-            writers: names.iter().map(|_| Arc::new(Queue::new())).collect(),
+            writers: files.iter().map(|_| Arc::new(Queue::new())).collect(),
             questions: Arc::new(Queue::new()),
             copies: Arc::new(Queue::new()),
             accounts: Arc::clone(&accounts),
-            threads: Vec::new(),
+            helpers: Vec::new(),
+            writing: Vec::new(),
             _dir: Arc::clone(&dir),
         };
-        engine.start(&dir, &names, connections, held, readers)?;
+        engine.start(files, connections, held, readers)?;
         Ok((engine, accounts))
     }
 
     fn start(
         &mut self,
-        dir: &DataDir,
-        names: &[String],
+        files: Vec<ShardFile>,
         connections: Vec<Connection>,
         held: Vec<Vec<(u64, i64)>>,
         readers: usize,
@@ -73,26 +79,25 @@ impl SqliteEngine {
         let spawned = |thread: std::io::Result<JoinHandle<()>>| {
             thread.map_err(|e| OpenError::Unavailable(format!("no thread can be started: {e}")))
         };
-        for (file, ((name, connection), held)) in names.iter().zip(connections).zip(held).enumerate() {
-            let Some(queue) = self.writers.get(file) else { continue };
+        for number in 0..readers {
+            let files = files.iter().map(readers::open).collect::<Result<Vec<_>, _>>()?;
+            self.helpers.push(spawned(readers::spawn(&self.questions, &self.accounts, files, number))?);
+        }
+        let (copies, paths) =
+            (Arc::clone(&self.copies), files.iter().map(|file| file.path.clone()).collect::<Vec<_>>());
+        let thread = std::thread::Builder::new().name("checkpoint".into());
+        self.helpers.push(spawned(thread.spawn(move || checkpointer::run(&copies, &paths)))?);
+        for (number, ((file, connection), held)) in files.into_iter().zip(connections).zip(held).enumerate() {
+            let Some(queue) = self.writers.get(number) else { continue };
             let writer = Writer {
-                name: name.clone(),
-                path: dir.at(name),
+                file,
                 queue: Arc::clone(queue),
                 registered: held.into_iter().map(|(account, _)| account).collect::<HashSet<_>>(),
-                checkpoints: CheckpointState::new(file, Arc::clone(&self.copies)),
+                checkpoints: CheckpointState::new(number, Arc::clone(&self.copies)),
             };
-            let thread = std::thread::Builder::new().name(format!("write-{file}"));
-            self.threads.push(spawned(thread.spawn(move || writer.run(connection)))?);
+            let thread = std::thread::Builder::new().name(format!("write-{number}"));
+            self.writing.push(spawned(thread.spawn(move || writer.run(connection)))?);
         }
-        for number in 0..readers {
-            let files = names.iter().map(|name| readers::open(name.clone(), &dir.at(name)));
-            let files = files.collect::<Result<Vec<_>, _>>()?;
-            self.threads.push(spawned(readers::spawn(&self.questions, &self.accounts, files, number))?);
-        }
-        let (copies, paths) = (Arc::clone(&self.copies), names.iter().map(|name| dir.at(name)).collect::<Vec<_>>());
-        let thread = std::thread::Builder::new().name("checkpoint".into());
-        self.threads.push(spawned(thread.spawn(move || checkpointer::run(&copies, &paths)))?);
         Ok(())
     }
 
@@ -169,30 +174,43 @@ impl fmt::Debug for SqliteEngine {
 
 impl Drop for SqliteEngine {
     fn drop(&mut self) {
-        self.writers.iter().for_each(|queue| queue.close());
-        self.questions.close();
-        self.copies.close();
         // The last handle may go with what a writer tells somebody: then that writer ends by itself.
         let here = std::thread::current().id();
-        self.threads.drain(..).filter(|thread| thread.thread().id() != here).for_each(|thread| _ = thread.join());
+        let join = |threads: &mut Vec<JoinHandle<()>>| {
+            threads.drain(..).filter(|thread| thread.thread().id() != here).for_each(|thread| _ = thread.join());
+        };
+        self.questions.close();
+        self.copies.close();
+        join(&mut self.helpers);
+        // The writers' connections go last: the last one of a file copies the log and removes it.
+        self.writers.iter().for_each(|queue| queue.close());
+        join(&mut self.writing);
     }
 }
 
+/// A SQLite file: as an administrator knows it, and where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardFile {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
 /// The SQLite files, the global one first.
-fn file_names(dir: &DataDir) -> Vec<String> {
-    std::iter::once(DataDir::global_name()).chain((0..dir.shards()).map(DataDir::shard_name)).collect()
+pub(crate) fn shard_files(dir: &DataDir) -> Vec<ShardFile> {
+    let names = std::iter::once(DataDir::global_name()).chain((0..dir.shards()).map(DataDir::shard_name));
+    names.map(|name| ShardFile { path: dir.at(&name), name }).collect()
 }
 
 /// See [`crate::Opened::check_shards`].
-pub(crate) fn check_shards(dir: &DataDir) -> Result<Vec<String>, OpenError> {
+pub(crate) fn check_shards(files: &[ShardFile]) -> Result<Vec<String>, OpenError> {
     let mut findings = Vec::new();
-    for name in file_names(dir) {
-        let unavailable = |error: rusqlite::Error| OpenError::Unavailable(sqlite_words(&name, &error));
-        let connection = database::open(&dir.at(&name), Role::Reader).map_err(unavailable)?;
+    for ShardFile { name, path } in files {
+        let unavailable = |error: rusqlite::Error| OpenError::Unavailable(sqlite_words(name, &error));
+        let connection = database::open(path, Role::Reader).map_err(unavailable)?;
         match database::quick_check(&connection) {
             Ok(found) => findings.extend(found.into_iter().map(|words| format!("{name}: {words}"))),
             // Damage that the check cannot get past is a finding too.
-            Err(error) => findings.push(sqlite_words(&name, &error)),
+            Err(error) => findings.push(sqlite_words(name, &error)),
         }
     }
     Ok(findings)
@@ -205,16 +223,16 @@ fn whole_key(partition: Partition, key: &Key) -> Vec<u8> {
 }
 
 /// Opens one SQLite file for its writer, which recovers what a crash left in its log.
-fn open_file(dir: &DataDir, name: &str) -> Result<Connection, OpenError> {
-    let path = dir.at(name);
+fn open_file(dir: &DataDir, file: &ShardFile) -> Result<Connection, OpenError> {
+    let ShardFile { name, path } = file;
     let unavailable = |error: rusqlite::Error| OpenError::Unavailable(sqlite_words(name, &error));
     if dir.is_new() {
-        let made = private_file().write(true).create(true).truncate(false).open(&path);
-        made.map_err(|e| OpenError::io(&path, &e))?;
+        let made = private_file().write(true).create(true).truncate(false).open(path);
+        made.map_err(|e| OpenError::io(path, &e))?;
     } else if !path.exists() {
         return Err(OpenError::Damaged(format!("{name} is missing")));
     }
-    let connection = database::open(&path, Role::Writer).map_err(unavailable)?;
+    let connection = database::open(path, Role::Writer).map_err(unavailable)?;
     if dir.is_new() {
         database::create(&connection).map_err(unavailable)?;
     }

@@ -54,21 +54,21 @@ impl Default for SqliteOptions {
     }
 }
 
-/// An open data directory. Its lock is held until both halves are gone.
+/// An open data directory. Its lock is held until engine and blobs are gone.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The keys.
     pub engine: Arc<dyn Engine>,
     /// The bytes of messages.
     pub blobs: Arc<dyn Blobs>,
-    dir: Arc<data_dir::DataDir>,
+    shards: Vec<engine::ShardFile>,
 }
 
 impl Opened {
     /// Has SQLite check the structure of every shard, while it is in use, and gives what it finds wrong, one line per
     /// finding: the shard and SQLite's words. Blocks, for a time that grows with the number of keys.
     pub fn check_shards(&self) -> Result<Vec<String>, OpenError> {
-        engine::check_shards(&self.dir)
+        engine::check_shards(&self.shards)
     }
 }
 
@@ -81,6 +81,7 @@ pub fn open(dir: &Path, options: SqliteOptions) -> Result<Opened, OpenError> {
     let dir = Arc::new(data_dir::DataDir::open(dir, options.shards)?);
     let readers = options.readers.max(1);
     let (engine, accounts) = engine::SqliteEngine::open(Arc::clone(&dir), readers)?;
-    let blobs = segments::SegmentBlobs::open(Arc::clone(&dir), accounts, readers)?;
-    Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs), dir })
+    let shards = engine::shard_files(&dir);
+    let blobs = segments::SegmentBlobs::open(dir, accounts, readers)?;
+    Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs), shards })
 }

@@ -8,9 +8,11 @@ use columba_types::AccountId;
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
+use crate::OpenError;
 use crate::account_map::AccountMap;
-use crate::database::{self, Reads};
-use crate::fault::sqlite_fault;
+use crate::database::{self, Reads, Role};
+use crate::engine::ShardFile;
+use crate::fault::{sqlite_fault, sqlite_words};
 use crate::queue::Queue;
 
 /// One question. Files are counted with the global one first.
@@ -131,13 +133,14 @@ impl<'c> Reader<'c, '_> {
 }
 
 /// Opens one file for one reader.
-pub(crate) fn open(name: String, path: &std::path::Path) -> Result<ReadFile, crate::OpenError> {
-    let connection = database::open(path, database::Role::Reader)
-        .map_err(|e| crate::OpenError::Unavailable(crate::fault::sqlite_words(&name, &e)))?;
-    Ok(ReadFile { name, connection })
+pub(crate) fn open(file: &ShardFile) -> Result<ReadFile, OpenError> {
+    let ShardFile { name, path } = file;
+    let opened = database::open(path, Role::Reader);
+    let connection = opened.map_err(|e| OpenError::Unavailable(sqlite_words(name, &e)))?;
+    Ok(ReadFile { name: name.clone(), connection })
 }
 
-/// Starts `count` threads.
+/// Starts one reading thread.
 pub(crate) fn spawn(
     queue: &Arc<Queue<Question>>,
     accounts: &Arc<AccountMap>,

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use columba_store::{Batch, CommitError, Done, Expect, Guard, Key, Partition};
@@ -13,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::checkpointer::CheckpointState;
 use crate::database::{self, Role, Writes};
+use crate::engine::ShardFile;
 use crate::fault::{commit_is_open, sqlite_words};
 use crate::queue::Queue;
 
@@ -36,9 +36,7 @@ pub(crate) fn put_whole_key(partition: Partition, key: &Key, whole: &mut Vec<u8>
 /// What the thread works with. `run` is its life.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// The file as an administrator knows it.
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
+    pub(crate) file: ShardFile,
     pub(crate) queue: Arc<Queue<Submission>>,
     /// The accounts that the file says it holds.
     pub(crate) registered: HashSet<u64>,
@@ -67,7 +65,7 @@ impl Writer {
         while let Some(group) = self.next_group() {
             let opened = match connection.take() {
                 Some(connection) => Ok(connection),
-                None => database::open(&self.path, Role::Writer),
+                None => database::open(&self.file.path, Role::Writer),
             };
             match opened {
                 Ok(opened) => {
@@ -106,7 +104,7 @@ impl Writer {
     }
 
     fn refuse(&self, group: Vec<Submission>, error: &rusqlite::Error) {
-        let words: Arc<str> = sqlite_words(&self.name, error).into();
+        let words: Arc<str> = sqlite_words(&self.file.name, error).into();
         group.into_iter().for_each(|s| say(s.done, Err(CommitError::Refused(Arc::clone(&words)))));
     }
 
@@ -122,7 +120,7 @@ impl Writer {
                 let mut after = After::Next;
                 for submission in group {
                     if after == After::Reopen {
-                        let words = format!("{}: not tried, because the commit before it failed", self.name);
+                        let words = format!("{}: not tried, because the commit before it failed", self.file.name);
                         say(submission.done, Err(CommitError::Refused(words.into())));
                     } else {
                         after = self.settle(writes, vec![submission]);
@@ -156,7 +154,9 @@ impl Writer {
                 self.registered.extend(newcomers);
                 Ok(verdicts)
             }
-            Err(error) if commit_is_open(&error) => Err(Failed::Indeterminate(sqlite_words(&self.name, &error).into())),
+            Err(error) if commit_is_open(&error) => {
+                Err(Failed::Indeterminate(sqlite_words(&self.file.name, &error).into()))
+            }
             Err(error) => Err(self.abandon(writes, &error)),
         }
     }
@@ -164,7 +164,7 @@ impl Writer {
     // A transaction that cannot even be ended needs a new connection; nothing of it happened either way, but the
     // commits behind it must not run inside it.
     fn abandon(&self, writes: &mut Writes<'_>, error: &rusqlite::Error) -> Failed {
-        let words = sqlite_words(&self.name, error).into();
+        let words = sqlite_words(&self.file.name, error).into();
         match writes.roll_back() {
             Ok(()) => Failed::Refused(words),
             Err(_) => Failed::Indeterminate(words),
