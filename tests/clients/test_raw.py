@@ -131,12 +131,15 @@ def commands_sent_at_once_are_answered_in_order(server):
     results = {command: by_tag[tag] for tag, command in zip(tags, commands)}
     for command, result in results.items():
         equal(result.status, "BAD" if command == "BOGUS" else "OK", command)
-    equal([i["BODY[]"] for i in results["FETCH 1:* (UID BODY.PEEK[])"].fetches().values()], octets, "the messages")
     if server.is_columba:  # Dovecot answers the FETCH before the EXPUNGE here
+        equal([i["BODY[]"] for i in results["FETCH 1:* (UID BODY.PEEK[])"].fetches().values()], octets, "the messages")
         equal([i["UID"] for i in results["FETCH 1:* (UID)"].fetches().values()], ["1", "3"], "UIDs after EXPUNGE")
-    equal(results["UID SEARCH ALL"].numbers(), [1, 3], "UID SEARCH")
-    equal(results["STATUS Piped (MESSAGES)"].of("STATUS")[0].data[1], ["MESSAGES", "2"], "STATUS")
-    equal([i["BODY[]"] for i in results["FETCH 1:* (BODY.PEEK[])"].fetches().values()], [octets[0], octets[2]], "the copies")
+        equal(results["UID SEARCH ALL"].numbers(), [1, 3], "UID SEARCH")
+        equal(results["STATUS Piped (MESSAGES)"].of("STATUS")[0].data[1], ["MESSAGES", "2"], "STATUS")
+    connection.select("Piped")
+    equal([o for o, _ in wire.messages(connection).values()], [octets[0], octets[2]], "the copies")
+    connection.select("INBOX")
+    equal(sorted(wire.messages(connection)), [1, 3], "UIDs in the end")
     connection.logout()
 
 
