@@ -1,6 +1,7 @@
 //! Takes connections from the listeners, refuses those beyond the limits in plain words, and starts a task for each.
 
 use std::io;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,15 @@ impl Backoff {
     }
 }
 
+/// A flood of refused connections is not a flood of warnings: every one whose count is a power of two makes one.
+fn log_refusal(listener: &ListenerConfig, address: Option<IpAddr>, full: Full, refused: u64) {
+    if refused.is_power_of_two() {
+        warn!(%listener, ?address, reason = full.words(), refused, "connection refused");
+    } else {
+        debug!(%listener, ?address, reason = full.words(), refused, "connection refused");
+    }
+}
+
 /// Starts serving one connection, or refuses it.
 fn take(shared: &Arc<Shared>, listener: &ListenerConfig, socket: Socket) {
     let peer = socket.peer();
@@ -88,7 +98,7 @@ fn take(shared: &Arc<Shared>, listener: &ListenerConfig, socket: Socket) {
     let place = match shared.registry.admit(listener.protocol, address) {
         Ok(place) => place,
         Err(full) => {
-            warn!(%listener, address = ?address, reason = ?full, "connection refused");
+            log_refusal(listener, address, full, shared.registry.counters().refused);
             return refuse(shared, listener, socket, full);
         }
     };

@@ -84,7 +84,7 @@ impl From<io::Error> for BindReason {
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener, #[expect(dead_code, reason = "held for what it does when dropped")] SocketFile),
 }
 
 /// The file of a Unix socket, removed when dropped, unless another server has put its own there since.

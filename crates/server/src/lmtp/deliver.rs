@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use columba_session::delivery::Delivery;
 use columba_store::{Account, AccountStore, Store, StoreError, normalise_name};
-use columba_types::{AccountId, DateTime, MailboxId, MailboxName};
+use columba_types::{AccountId, MailboxId, MailboxName};
 use tracing::{error, info, warn};
 
 use crate::lmtp::address::Mailbox as Address;
@@ -120,10 +120,4 @@ async fn attempt(
     let mailbox = choose(&mail, recipient.detail.as_deref()).ok_or(StoreError::NotFound)?;
     mail.mailbox(mailbox).await?.append(vec![new]).await?;
     Ok(())
-}
-
-/// Now, in UTC.
-pub(crate) fn now() -> DateTime {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    DateTime::utc(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

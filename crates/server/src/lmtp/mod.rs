@@ -128,7 +128,7 @@ impl Conversation<'_> {
             Event::Body(_) | Event::BodyEnd => return Ok(Next::Continue),
         };
         wire.reply(&reply);
-        if !reply.is_error() {
+        if !reply.is_mistake() {
             return Ok(Next::Continue);
         }
         self.errors += 1;

@@ -22,6 +22,11 @@ impl Reply {
         self.code >= 400
     }
 
+    /// Whether the client speaks wrongly: bad syntax or a bad sequence. An unknown recipient is none.
+    pub(crate) fn is_mistake(&self) -> bool {
+        matches!(self.code, 500..=504 | 555)
+    }
+
     /// Appends the lines as they go to the client. Nothing in a text can begin a line of its own.
     pub(crate) fn print(&self, out: &mut Vec<u8>) {
         for (at, text) in self.lines.iter().enumerate() {

@@ -40,14 +40,14 @@ impl Spool {
     pub(crate) async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         self.memory.extend_from_slice(octets);
         let bound = if self.file.is_some() { MESSAGE_CHUNK_BYTES } else { MESSAGE_IN_MEMORY_BYTES };
-        if self.memory.len() > bound { self.to_file().await } else { Ok(()) }
+        if self.memory.len() > bound { self.spill().await } else { Ok(()) }
     }
 
     /// # Errors
     /// When the disk does not take the rest.
     pub(crate) async fn finish(mut self) -> io::Result<Spooled> {
         if self.file.is_some() {
-            self.to_file().await?;
+            self.spill().await?;
         }
         Ok(match self.file {
             Some(file) => Spooled::File(file, self.in_file),
@@ -55,7 +55,7 @@ impl Spool {
         })
     }
 
-    async fn to_file(&mut self) -> io::Result<()> {
+    async fn spill(&mut self) -> io::Result<()> {
         let octets = std::mem::take(&mut self.memory);
         let (file, directory) = (self.file.clone(), self.directory.clone());
         let len = octets.len() as u64;

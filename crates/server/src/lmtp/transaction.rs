@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use columba_store::Store;
-use columba_types::AccountId;
 use columba_types::limits::{LMTP_DELIVERIES, LMTP_RECEIVED_FIELDS};
+use columba_types::{AccountId, DateTime};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tracing::warn;
@@ -100,7 +100,7 @@ impl Transaction {
             host_name: shared.config.host_name.clone(),
             id,
             utf8: mail.utf8,
-            arrived: deliver::now(),
+            arrived: DateTime::utc(shared.services.store.now_millis().div_euclid(1000)),
         };
         let spooled = match (&failure, body) {
             (None, Some(body)) => finish(body, &envelope.id).await,
