@@ -1,0 +1,21 @@
+//! Every script in `tests/scripts`, against sessions in this process on the memory engine: once with octets as they
+//! come, once with every read split into single octets and a narrow pipe back.
+
+use std::path::Path;
+
+use columba_sim::LinkOptions;
+use columba_sim::script::{Ground, MemoryGround, Variant, main as play_all};
+
+fn main() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
+    let variants = [
+        variant("in memory", LinkOptions::default()),
+        variant("octet by octet", LinkOptions { read_bytes: 1, pipe_bytes: 100 }),
+    ];
+    std::process::exit(play_all(&tests.join("scripts"), &tests.join("messages"), &variants, 2));
+}
+
+fn variant(name: &'static str, options: LinkOptions) -> Variant {
+    let ground = move || MemoryGround::new(options).map(|ground| Box::new(ground) as Box<dyn Ground>);
+    Variant { name, ground: Box::new(ground) }
+}
