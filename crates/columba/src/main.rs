@@ -1,7 +1,60 @@
-//! The binary.
-#![allow(dead_code)]
+//! The binary: arguments, configuration, subcommands. The only crate that names engines.
+//!
+//! Invariants:
+//! - A command that did not do its work ends with status 1 and says on standard error what happened and what to do.
+//! - Standard output holds results alone: text for people, or with `--json` one JSON document.
+//! - No password is ever an argument, in the environment, or in a log.
+//! - A store is changed by one process at a time: by the server, or by a command where no server runs.
+
 mod admin;
+mod certificate;
+mod cli;
+mod commands;
 mod config;
 mod failure;
 mod formats;
-fn main() {}
+mod guide;
+mod output;
+mod password_entry;
+mod place;
+mod progress;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    // A wrong command line ends here with status 2.
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody may be there to read it, and the status says it too.
+            let _ = writeln!(std::io::stderr(), "columba: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<(), Failure> {
+    start_logging(&cli)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("no threads can be started: {error}")))?;
+    runtime.block_on(commands::run(cli))
+}
+
+fn start_logging(cli: &Cli) -> Result<(), Failure> {
+    let usual = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
+    let filter = cli.log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(usual);
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Failure::new(format!("--log {filter}: {error}")).hint("write error, warn, info, debug or trace")
+    })?;
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    Ok(())
+}

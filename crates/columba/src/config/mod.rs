@@ -18,7 +18,6 @@ use columba_types::limits;
 use serde::Serialize;
 
 pub(crate) use address::{Address, Network};
-pub(crate) use mistake::Mistake;
 pub(crate) use read::read;
 
 /// The commented file that `columba config default` prints. Everything in it is the default.
@@ -147,6 +146,21 @@ impl Config {
         };
         config.fill_listeners();
         config
+    }
+
+    /// The same with the listeners that hold when none is written.
+    pub(crate) fn with_default_listeners(mut self) -> Self {
+        self.fill_listeners();
+        self
+    }
+
+    /// The same with its data elsewhere. A socket that lay in the data directory by default moves along.
+    pub(crate) fn move_data(&mut self, data: PathBuf) {
+        let default_socket = Address::Unix(self.data.join("lmtp"));
+        for listener in self.listeners.iter_mut().filter(|l| l.address == default_socket) {
+            listener.address = Address::Unix(data.join("lmtp"));
+        }
+        self.data = data;
     }
 
     /// The listeners of a file that names none. Without a certificate nobody can log in from afar, so then IMAP

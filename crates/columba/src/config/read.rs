@@ -242,13 +242,15 @@ fn check_address(reader: &mut Reader<'_>, written: &Spanned<String>, address: &A
     }
 }
 
-/// Whether both cannot be listened on at once. Every IPv6 listener takes IPv6 only.
+/// Whether both cannot be listened on at once. `[::]` takes IPv4 too, unless `0.0.0.0` has a listener of its own; a
+/// single IPv4 address beside either collides.
 fn collide(a: &Address, b: &Address) -> bool {
     match (a, b) {
         (Address::Tcp(a), Address::Tcp(b)) => {
-            let same_port = a.port() == b.port() && a.port() != 0 && a.is_ipv4() == b.is_ipv4();
             let any = |x: &SocketAddr| x.ip().is_unspecified();
-            same_port && (a.ip() == b.ip() || any(a) || any(b))
+            let same_family = a.is_ipv4() == b.is_ipv4();
+            let covers = |wide: &SocketAddr, one: &SocketAddr| any(wide) && (same_family || (wide.is_ipv6() && !any(one)));
+            a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
         }
         (a, b) => a == b,
     }

@@ -10,7 +10,7 @@ use columba_types::{MailboxName, limits};
 
 use super::super::folder_name::from_file_name;
 use super::super::maildir::moment;
-use super::super::{Folder, Found, LineEnds, Octets, Problem, Source, Target};
+use super::super::{Folder, Found, Octets, Problem, Source, Target};
 use super::index::{Located, index};
 use super::status;
 
@@ -137,11 +137,12 @@ impl Source for MboxSource {
             Some(date) => date,
             None => file.metadata().and_then(|m| m.modified()).map(moment).map_err(problem)?,
         };
-        let start = located.range.start + status::our_fields(&header) as u64;
-        // The lines of an mbox are Unix lines if its `From ` line is one, and the first line of a message tells that too.
-        let line_ends: LineEnds = self.target.line_ends;
-        let octets = Octets::read(file, start..located.range.end, true, line_ends).map_err(problem)?;
-        Ok(Found { flags: status::flags(&header), internal_date, octets, origin })
+        let ours = status::our_fields(&header);
+        // Where Columba's fields are, the message's own `Status` is part of the message, and says nothing.
+        let telling = if ours > 0 { header.get(..ours).unwrap_or_default() } else { &header };
+        let range = located.range.start + ours as u64..located.range.end;
+        let octets = Octets::read(file, range, true, self.target.line_ends).map_err(problem)?;
+        Ok(Found { flags: status::flags(telling), internal_date, octets, origin })
     }
 
     fn problems(&self) -> &[Problem] {

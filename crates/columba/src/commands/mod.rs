@@ -1,0 +1,54 @@
+//! The commands, one file per noun. Each takes its options, asks on the road of `admin`, and prints what came of it.
+
+mod account;
+mod config;
+mod export;
+mod import;
+mod mailbox;
+mod quickstart;
+mod serve;
+mod verify;
+
+use serde_json::json;
+
+pub(crate) use quickstart::QuickAccount;
+
+use crate::admin::{Connection, Missing, connect};
+use crate::cli::{Cli, Command, Place};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::place::configuration;
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// Why it did not do its work, or not all of it.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    let output = if cli.json { Output::Json } else { Output::Text };
+    let place = cli.place;
+    match cli.command {
+        Command::Quickstart(options) => quickstart::run(&place, options, output).await,
+        Command::Serve => serve::run(&place, output).await,
+        Command::Account(command) => account::run(&place, command, output).await,
+        Command::Mailbox(command) => mailbox::run(&place, command, output).await,
+        Command::Import(command) => import::run(&place, command, output).await,
+        Command::Export(command) => export::run(&place, command, output).await,
+        Command::Config(command) => config::run(&place, command, output),
+        Command::Verify => verify::run(&place, output).await,
+        Command::Version => {
+            let version = env!("CARGO_PKG_VERSION");
+            output.print(&json!({ "name": "columba", "version": version }), &format!("columba {version}"));
+            Ok(())
+        }
+    }
+}
+
+/// Speaks with whoever has the data directory meant by `place`.
+async fn reach(place: &Place, missing: Missing) -> Result<Connection, Failure> {
+    connect(&configuration(place)?, missing).await
+}
+
+/// An answer that does not belong to the question.
+fn unexpected() -> Failure {
+    Failure::new("the server gave an answer that does not belong to the question").hint("this is a bug of Columba")
+}
