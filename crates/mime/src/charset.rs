@@ -51,6 +51,14 @@ pub(crate) fn guess(octets: &[u8]) -> String {
     out
 }
 
+/// The same of a header's octets, without NULs: they mean nothing, cannot be sent (RFC 9051 §4.3), and some stores
+/// cannot hold them. Away with them first, so that nothing is taken for one name and then sent as another.
+pub(crate) fn header_text(octets: &[u8]) -> String {
+    let mut text = guess(octets);
+    text.retain(|c| c != '\0');
+    text
+}
+
 /// All of a text in the charset of that name.
 pub(crate) fn decode(label: &str, octets: &[u8]) -> String {
     match lookup(label) {

@@ -172,26 +172,26 @@ impl Header {
                 let token = Scanner::new(value).token();
                 content.encoding = TransferEncoding::from_name(token);
                 let unknown = content.encoding == TransferEncoding::Unknown;
-                content.unknown_encoding = unknown.then(|| charset::guess(token));
+                content.unknown_encoding = unknown.then(|| charset::header_text(token));
             }
             b"disposition" if content.disposition.is_none() => {
                 let mut scanner = Scanner::new(value);
-                let kind = charset::guess(scanner.token()).to_ascii_lowercase();
+                let kind = charset::header_text(scanner.token()).to_ascii_lowercase();
                 let kind = if kind.is_empty() { "attachment".to_owned() } else { kind };
                 content.disposition = Some(Disposition { kind, parameters: joined(scanner.parameters()) });
             }
             b"language" if content.language.is_empty() => {
                 let tags = value.split(|b| *b == b',').map(|tag| Scanner::new(tag).token());
                 content.language =
-                    tags.filter(|tag| !tag.is_empty()).take(MIME_PARAMETERS).map(charset::guess).collect();
+                    tags.filter(|tag| !tag.is_empty()).take(MIME_PARAMETERS).map(charset::header_text).collect();
             }
-            b"id" if content.id.is_none() => content.id = Some(charset::guess(value)),
-            b"description" if content.description.is_none() => content.description = Some(charset::guess(value)),
-            b"md5" if content.md5.is_none() => content.md5 = Some(charset::guess(value)),
+            b"id" if content.id.is_none() => content.id = Some(charset::header_text(value)),
+            b"description" if content.description.is_none() => content.description = Some(charset::header_text(value)),
+            b"md5" if content.md5.is_none() => content.md5 = Some(charset::header_text(value)),
             // RFC 2557 §4.4.1: a long URI is folded, and the folding is no part of it.
             b"location" if content.location.is_none() => {
                 let uri: Vec<u8> = value.iter().copied().filter(|b| !is_space(*b)).collect();
-                content.location = Some(charset::guess(&uri));
+                content.location = Some(charset::header_text(&uri));
             }
             _ => {}
         }
@@ -200,7 +200,7 @@ impl Header {
     // RFC 2045 §5.2: a Content-Type that cannot be read is text/plain; its charset may still be of use.
     fn take_type(&mut self, value: &[u8]) {
         let mut scanner = Scanner::new(value);
-        let kind = charset::guess(&scanner.media_type()).to_ascii_lowercase();
+        let kind = charset::header_text(&scanner.media_type()).to_ascii_lowercase();
         let parameters = scanner.parameters();
         match kind.split_once('/') {
             Some((media_type, subtype)) if !media_type.is_empty() && !subtype.is_empty() => {
@@ -300,7 +300,7 @@ impl<'a> Scanner<'a> {
             self.rest = after;
             let Some(value) = after.strip_prefix(b"=") else { continue };
             self.rest = value;
-            let name = charset::guess(trim(name)).to_ascii_lowercase();
+            let name = charset::header_text(trim(name)).to_ascii_lowercase();
             let value = self.value();
             if !name.is_empty() {
                 list.push(Raw { name, value });
@@ -369,7 +369,7 @@ impl<'a> Name<'a> {
 /// Joins and decodes the parameters that RFC 2231 cut up; each stands where its first piece stood.
 fn joined(raw: Vec<Raw>) -> Parameters {
     if raw.iter().all(|p| !p.name.contains('*')) {
-        return raw.into_iter().map(|p| (p.name, charset::guess(&p.value))).collect();
+        return raw.into_iter().map(|p| (p.name, charset::header_text(&p.value))).collect();
     }
     let pieces = raw.iter().enumerate().map(|(at, p)| Piece { at, name: Name::parse(&p.name), value: &p.value });
     let mut pieces: Vec<Piece<'_>> = pieces.collect();
@@ -379,7 +379,7 @@ fn joined(raw: Vec<Raw>) -> Parameters {
         match decoded(group) {
             // RFC 6266 §4.3: a plain form beside it is for those who cannot read this one.
             Some(value) => out.extend(group.first().map(|p| (p.at, p.name.base, value))),
-            None => out.extend(group.iter().map(|p| (p.at, p.name.base, charset::guess(p.value)))),
+            None => out.extend(group.iter().map(|p| (p.at, p.name.base, charset::header_text(p.value)))),
         }
     }
     out.sort_by_key(|(at, ..)| *at);
@@ -415,7 +415,7 @@ fn decoded(group: &[Piece<'_>]) -> Option<String> {
         if *extended { percent_decode(value, &mut octets) } else { octets.extend_from_slice(value) }
     }
     let begins = sections.first().is_some_and(|(number, ..)| *number == 0);
-    begins.then(|| charset::decode(charset, &octets))
+    begins.then(|| charset::decode(charset, &octets).replace('\0', ""))
 }
 
 /// Takes `charset'language'` from the beginning (RFC 2231 §4).

@@ -142,25 +142,18 @@ fn shown(list: &[Address]) -> String {
     out
 }
 
-/// Octets as text, without the NULs that no store or client wants.
-fn plain_text(octets: &[u8]) -> String {
-    let mut text = charset::guess(octets);
-    text.retain(|c| c != '\0');
-    text
-}
-
 /// `mailbox@host`, or just the mailbox.
 fn push_address(address: &Address, out: &mut String) {
-    out.push_str(&plain_text(address.mailbox.as_deref().unwrap_or_default()));
+    out.push_str(&charset::header_text(address.mailbox.as_deref().unwrap_or_default()));
     if let Some(host) = address.host.as_deref().filter(|host| !host.is_empty()) {
         out.push('@');
-        out.push_str(&plain_text(host));
+        out.push_str(&charset::header_text(host));
     }
 }
 
 // RFC 5256 §3: the addr-mailbox of the first address; a group's name stands there too.
 fn sort_mailbox(list: &[Address]) -> String {
-    list.first().and_then(|address| address.mailbox.as_deref()).map(plain_text).unwrap_or_default()
+    list.first().and_then(|address| address.mailbox.as_deref()).map(charset::header_text).unwrap_or_default()
 }
 
 // RFC 5957 §3: the display name, else mailbox@host; of a group its name.
@@ -216,13 +209,13 @@ fn message_ids(raw: &[u8], count: usize) -> Vec<String> {
         }
         rest = bytes.as_slice();
         if closed && !id.is_empty() {
-            ids.push(plain_text(&id));
+            ids.push(charset::header_text(&id));
         }
     }
     // Some mailers leave the angle brackets out.
     if ids.is_empty() && count == 1 && raw.contains(&b'@') {
         let word = raw.split(|b| is_space(*b)).find(|word| word.contains(&b'@') && !word.contains(&b'<'));
-        ids.extend(word.map(plain_text));
+        ids.extend(word.map(charset::header_text));
     }
     ids
 }

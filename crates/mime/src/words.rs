@@ -17,9 +17,7 @@ pub fn decode_header(raw: &[u8]) -> String {
 
 /// The same for a value already unfolded.
 pub(crate) fn decode_words(value: &[u8]) -> String {
-    let mut text = charset::guess(value);
-    // NUL has no meaning in a header, ENVELOPE cannot show it, and some stores cannot hold it.
-    text.retain(|c| c != '\0');
+    let text = charset::header_text(value);
     if !text.contains("=?") {
         return text;
     }
@@ -47,6 +45,7 @@ pub(crate) fn decode_words(value: &[u8]) -> String {
     }
     run.close(&mut out);
     out.push_str(text.get(done..).unwrap_or_default());
+    out.retain(|c| c != '\0');
     out
 }
 
@@ -295,7 +294,7 @@ mod tests {
         assert_eq!(decoded("x=?utf-8?q?=?=y"), "x=y");
         assert_eq!(decoded("=?utf-8?q?a b?="), "a b");
         assert_eq!(decoded("=?utf-8?q?open =?utf-8?q?closed?="), "=?utf-8?q?open closed");
-        assert_eq!(decoded("a\0b"), "ab");
+        assert_eq!(decoded("a\0b =?utf-8?q?c=00d?="), "ab cd");
         assert_eq!(decoded("=?nonsense?q?=C3=BC?="), "ü");
     }
 
