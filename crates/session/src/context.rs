@@ -58,6 +58,13 @@ impl<'c> Context<'_, 'c> {
         columba_store::normalise_name(&text).map_err(|why| Failure::no(Code::Cannot, why.to_string()))
     }
 
+    /// The name as the client gave it, where a rev2 client has to learn that it was normalised (RFC 9051 §6.3.9.7).
+    pub(crate) fn old_name(&self, raw: &RawMailbox, name: &MailboxName) -> Option<String> {
+        let given = raw.decode(self.state.enabled.name_form()).ok()?;
+        let same = given == name.as_str() || name.is_inbox();
+        (self.state.enabled.rev2 && !same).then_some(given)
+    }
+
     /// The UIDs a command means, among those the client knows of.
     pub(crate) fn resolve(&mut self, numbering: Numbering, set: &MessageSet) -> Result<UidSet, Failure> {
         self.selected()?.resolve(numbering, set)

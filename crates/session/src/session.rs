@@ -237,6 +237,9 @@ impl Turn<'_> {
         let mut printer: Printer<'_> = channel.printer(self.state.enabled.print_mode());
         print_tagged(&mut printer, tag, &outcome);
         match outcome {
+            Err(Failure::No(..)) if self.state.login_failures >= limits::LOGIN_FAILURES => {
+                self.bye(channel, None, "Too many failed logins")
+            }
             Ok(_) | Err(Failure::No(..)) => {
                 self.state.bad_in_a_row = 0;
                 channel.relieve().await?;

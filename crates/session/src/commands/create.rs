@@ -32,9 +32,7 @@ pub(super) async fn create(
         StoreError::Limit(_) => Failure::no(Code::Limit, "The account has as many mailboxes as it can have"),
         other => other.into(),
     })?;
-    let given = raw.decode(context.state.enabled.name_form()).unwrap_or_default();
-    if context.mode().rev2 && given != name.as_str() {
-        // RFC 9051 §6.3.9.7: the name was normalised, and the client has to learn of it.
+    if let Some(given) = context.old_name(&raw, &name) {
         let mut line = list_line_of(&mail.tree(), &name);
         line.old_name = Some(given);
         context.printer().list(&line.as_printed());

@@ -46,9 +46,10 @@ pub(super) async fn list(context: &mut Context<'_, '_>, list: &List) -> Outcome 
     for (name, candidate) in candidates(&tree, &patterns, list.selection) {
         let line = line(&tree, &name, &candidate, list);
         context.printer().list(&line.as_printed());
-        // RFC 5819 §2: STATUS follows its LIST line; none for what cannot be selected.
-        let status = list.returns.status.as_ref().zip(candidate.entry.as_ref().and_then(|entry| entry.mailbox));
-        if let Some((items, id)) = status {
+        // RFC 5819 §2: STATUS follows its LIST line; none for what cannot be selected, nor for a name that is told only for
+        // what lies below it (RFC 9051 §6.3.9.8).
+        let id = candidate.entry.as_ref().filter(|_| candidate.selected).and_then(|entry| entry.mailbox);
+        if let Some((items, id)) = list.returns.status.as_ref().zip(id) {
             tell_status(context, &mail, &name, id, items).await?;
         }
         context.relieve().await?;
@@ -71,6 +72,8 @@ pub(super) fn pattern(context: &Context<'_, '_>, reference: &RawMailbox, raw: &R
 #[derive(Clone, Debug, Default)]
 struct Candidate {
     entry: Option<TreeEntry>,
+    /// Whether it is selected itself, and not told only for what lies below it.
+    selected: bool,
     /// Whether something below it is selected that does not match itself (RECURSIVEMATCH).
     child_info: bool,
 }
@@ -84,7 +87,9 @@ fn candidates(tree: &Tree, patterns: &[Pattern], selection: ListSelection) -> BT
     let matches = |name: &MailboxName| patterns.iter().any(|pattern| pattern.matches(name.as_str()));
     for (name, entry) in tree.iter().filter(|(_, entry)| is_selected_by(entry, selection)) {
         if matches(name) {
-            found.entry(name.clone()).or_default().entry = Some(entry.clone());
+            let candidate = found.entry(name.clone()).or_default();
+            candidate.entry = Some(entry.clone());
+            candidate.selected = true;
         }
         for ancestor in name.ancestors().filter(|ancestor| matches(ancestor)) {
             let there = tree.get(&ancestor);
@@ -129,7 +134,8 @@ pub(super) fn list_line_of(tree: &Tree, name: &MailboxName) -> Line {
     let mut attributes = Vec::with_capacity(3);
     let entry = tree.get(name);
     if entry.is_none_or(|entry| entry.mailbox.is_none()) {
-        attributes.push("\\NonExistent");
+        // \Noselect too, for clients that know nothing of \NonExistent (RFC 3501 §6.3.8).
+        attributes.extend(["\\Noselect", "\\NonExistent"]);
     }
     // RFC 9051 §6.3.9.5: exactly one of the two.
     attributes.push(if tree.has_children(name) { "\\HasChildren" } else { "\\HasNoChildren" });

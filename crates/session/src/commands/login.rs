@@ -2,7 +2,6 @@
 
 use columba_auth::Secret;
 use columba_store::AccountChange;
-use columba_types::limits;
 use columba_wire::{Code, FrameLimits};
 use tracing::{info, warn};
 
@@ -58,8 +57,5 @@ fn refuse(context: &mut Context<'_, '_>, user: &str, how: &str) -> Outcome {
     context.state.login_failures += 1;
     let failures = context.state.login_failures;
     warn!(connection = context.peer.connection, address = ?context.peer.address, account = user, how, failures, "login failed");
-    if failures >= limits::LOGIN_FAILURES {
-        return Err(Failure::Bye(Some(Code::AuthenticationFailed), "Too many failed logins".into()));
-    }
     Err(Failure::no(Code::AuthenticationFailed, "The user name or the password is wrong"))
 }

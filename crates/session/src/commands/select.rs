@@ -32,7 +32,8 @@ pub(super) async fn select(context: &mut Context<'_, '_>, raw: &RawMailbox, read
     tell(context, &mut selected, &snapshot);
     if context.mode().rev2 {
         // RFC 9051 §6.3.2: a LIST line names the mailbox.
-        let line = list_line_of(&tree, &name);
+        let mut line = list_line_of(&tree, &name);
+        line.old_name = context.old_name(raw, &name);
         context.printer().list(&line.as_printed());
     }
     context.login()?.selected = Some(Box::new(selected));
