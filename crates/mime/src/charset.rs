@@ -1,6 +1,71 @@
 //! Octets of some charset to Unicode. Never fails: what no charset explains is UTF-8 where it can be, else windows-1252.
 
-use encoding_rs::Encoding;
+use encoding_rs::{CoderResult, Encoding};
+
+use crate::utf7::Utf7;
+
+/// Octets of one charset to text, in chunks of any size; never splits a character.
+pub(crate) enum Decoder {
+    /// UTF-8, US-ASCII, none, or one that nobody knows.
+    Guessed(Guess),
+    Utf7(Utf7),
+    Known(encoding_rs::Decoder),
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Guessed(guess) => guess.fmt(f),
+            Self::Utf7(utf7) => utf7.fmt(f),
+            Self::Known(decoder) => decoder.encoding().name().fmt(f),
+        }
+    }
+}
+
+impl Decoder {
+    /// For the charset of that name.
+    pub(crate) fn new(label: &str) -> Self {
+        let label = label.trim().trim_matches(['"', '\'']);
+        if UTF7_NAMES.iter().any(|name| name.eq_ignore_ascii_case(label)) {
+            return Self::Utf7(Utf7::default());
+        }
+        match lookup(label) {
+            Some(encoding) => Self::Known(encoding.new_decoder_without_bom_handling()),
+            None => Self::Guessed(Guess::default()),
+        }
+    }
+
+    /// Appends what can be decided.
+    pub(crate) fn feed(&mut self, octets: &[u8], out: &mut String) {
+        match self {
+            Self::Guessed(guess) => guess.feed(octets, out),
+            Self::Utf7(utf7) => utf7.feed(octets, out),
+            Self::Known(decoder) => decode_known(decoder, octets, false, out),
+        }
+    }
+
+    /// Appends what was held back.
+    pub(crate) fn finish(self, out: &mut String) {
+        match self {
+            Self::Guessed(guess) => guess.finish(out),
+            Self::Utf7(utf7) => utf7.finish(out),
+            Self::Known(mut decoder) => decode_known(&mut decoder, &[], true, out),
+        }
+    }
+}
+
+fn decode_known(decoder: &mut encoding_rs::Decoder, octets: &[u8], last: bool, out: &mut String) {
+    let mut rest = octets;
+    loop {
+        let room = decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len());
+        out.reserve(room.max(16));
+        let (result, read, _) = decoder.decode_to_string(rest, out, last);
+        rest = rest.get(read..).unwrap_or_default();
+        if result == CoderResult::InputEmpty {
+            return;
+        }
+    }
+}
 
 /// Text whose charset is unknown, absent, US-ASCII or UTF-8: valid UTF-8 stays, any other octet is windows-1252.
 /// Real mail says "us-ascii" about anything, so the label is no reason to lose characters.
@@ -61,15 +126,18 @@ pub(crate) fn header_text(octets: &[u8]) -> String {
 
 /// All of a text in the charset of that name.
 pub(crate) fn decode(label: &str, octets: &[u8]) -> String {
-    match lookup(label) {
-        Some(encoding) => encoding.decode_without_bom_handling(octets).0.into_owned(),
-        None => guess(octets),
-    }
+    let mut out = String::with_capacity(octets.len());
+    let mut decoder = Decoder::new(label);
+    decoder.feed(octets, &mut out);
+    decoder.finish(&mut out);
+    out
 }
 
+/// RFC 2152 §"UTF-7", which the Web has banned and old mail has not.
+const UTF7_NAMES: [&str; 3] = ["utf-7", "utf7", "unicode-1-1-utf-7"];
+
 /// The encoding of that name. `None` for those that are guessed: UTF-8, US-ASCII and unknown names.
-pub(crate) fn lookup(label: &str) -> Option<&'static Encoding> {
-    let label = label.trim().trim_matches(['"', '\'']);
+fn lookup(label: &str) -> Option<&'static Encoding> {
     let alias = ALIASES.iter().find(|(name, _)| name.eq_ignore_ascii_case(label));
     let label = alias.map_or(label, |(_, known)| known);
     if label.eq_ignore_ascii_case("us-ascii") || label.eq_ignore_ascii_case("ascii") {
@@ -126,6 +194,7 @@ mod tests {
         assert_eq!(decode("no-such-charset", "ü".as_bytes()), "ü");
         assert_eq!(decode("us-ascii", b"\xfc"), "ü");
         assert_eq!(decode("iso-2022-kr", b"abc"), "abc");
+        assert_eq!(decode(" 'UTF-7' ", b"A+ImIDkQ."), "A≢Α.");
     }
 
     #[test]

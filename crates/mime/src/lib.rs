@@ -23,6 +23,7 @@ mod section;
 mod subject;
 mod summary;
 mod text;
+mod utf7;
 mod walker;
 mod words;
 

@@ -2,10 +2,9 @@
 
 use std::sync::LazyLock;
 
-use encoding_rs::{CoderResult, Decoder};
 use memchr::memmem;
 
-use crate::charset::{self, Guess};
+use crate::charset;
 use crate::decode::{TransferDecoder, TransferEncoding};
 
 /// Decodes a body to Unicode text, octets in and text out, in chunks of any size; never splits a character.
@@ -14,31 +13,13 @@ pub struct TextDecoder {
     transfer: TransferDecoder,
     /// Octets out of the transfer decoder, kept only for its allocation.
     octets: Vec<u8>,
-    charset: Charset,
-}
-
-enum Charset {
-    Guessed(Guess),
-    Known(Decoder),
-}
-
-impl std::fmt::Debug for Charset {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Guessed(guess) => guess.fmt(f),
-            Self::Known(decoder) => decoder.encoding().name().fmt(f),
-        }
-    }
+    charset: charset::Decoder,
 }
 
 impl TextDecoder {
     /// For a body of that transfer encoding and charset (empty: none given).
     pub fn new(encoding: TransferEncoding, charset: &str) -> Self {
-        let charset = match charset::lookup(charset) {
-            Some(encoding) => Charset::Known(encoding.new_decoder_without_bom_handling()),
-            None => Charset::Guessed(Guess::default()),
-        };
-        Self { transfer: TransferDecoder::new(encoding), octets: Vec::new(), charset }
+        Self { transfer: TransferDecoder::new(encoding), octets: Vec::new(), charset: charset::Decoder::new(charset) }
     }
 
     /// Appends the text of the next octets to `out`.
@@ -46,7 +27,7 @@ impl TextDecoder {
         let mut octets = std::mem::take(&mut self.octets);
         octets.clear();
         self.transfer.feed(chunk, &mut octets);
-        self.charset.feed(&octets, false, out);
+        self.charset.feed(&octets, out);
         self.octets = octets;
     }
 
@@ -55,30 +36,8 @@ impl TextDecoder {
         let mut octets = std::mem::take(&mut self.octets);
         octets.clear();
         self.transfer.finish(&mut octets);
-        self.charset.feed(&octets, true, out);
-        if let Charset::Guessed(guess) = self.charset {
-            guess.finish(out);
-        }
-    }
-}
-
-impl Charset {
-    fn feed(&mut self, octets: &[u8], last: bool, out: &mut String) {
-        match self {
-            Self::Guessed(guess) => guess.feed(octets, out),
-            Self::Known(decoder) => {
-                let mut rest = octets;
-                loop {
-                    let room = decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len());
-                    out.reserve(room.max(16));
-                    let (result, read, _) = decoder.decode_to_string(rest, out, last);
-                    rest = rest.get(read..).unwrap_or_default();
-                    if result == CoderResult::InputEmpty {
-                        return;
-                    }
-                }
-            }
-        }
+        self.charset.feed(&octets, out);
+        self.charset.finish(out);
     }
 }
 
