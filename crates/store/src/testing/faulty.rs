@@ -49,6 +49,13 @@ impl Faulty {
         plan.faults.insert(at, fault);
     }
 
+    /// Lets everything to come succeed.
+    pub fn recover(&self) {
+        let mut plan = lock(&self.plan);
+        plan.faults.clear();
+        plan.reads_fail = false;
+    }
+
     /// Makes all reads and scans fail, or work again.
     pub fn fail_reads(&self, fail: bool) {
         lock(&self.plan).reads_fail = fail;

@@ -1,0 +1,145 @@
+//! A store on engines in memory, and the short forms the tests speak in. Every test ends with `check`.
+#![allow(dead_code, clippy::unwrap_used, unreachable_pub, missing_debug_implementations)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use columba_store::testing::TestClock;
+use columba_store::{
+    AccountStore, Clock, Engine, FlagAction, FlagChange, Mailbox, MemoryBlobs, MemoryEngine, MessageSummary,
+    NewAccount, NewMessage, Options, Store, VerifyReport,
+};
+use columba_types::{AccountId, DateTime, Flag, MailboxName, Uid, UidSet};
+
+pub struct World {
+    pub engine: Arc<dyn Engine>,
+    pub blobs: Arc<MemoryBlobs>,
+    pub clock: Arc<TestClock>,
+    pub options: Options,
+    pub store: Store,
+    pub account: AccountId,
+}
+
+pub const KEEP: Duration = Duration::from_secs(100);
+
+impl World {
+    /// A store with one account, `max`.
+    pub async fn new() -> Self {
+        Self::on(Arc::new(MemoryEngine::new())).await
+    }
+
+    pub async fn on(engine: Arc<dyn Engine>) -> Self {
+        let blobs = Arc::new(MemoryBlobs::with_segments_of(4096));
+        let clock = Arc::new(TestClock::default());
+        let options = Options { keep_expunged: KEEP, cache_mailboxes: 100, seed: Some(7) };
+        let store = Store::open(engine.clone(), blobs.clone(), clock.clone(), options.clone()).await.unwrap();
+        let account =
+            store.create_account(NewAccount { name: "max".into(), ..NewAccount::default() }).await.unwrap().id;
+        Self { engine, blobs, clock, options, store, account }
+    }
+
+    /// Another store on the same engine, as after a restart.
+    pub async fn reopened(&self) -> Store {
+        let options = Options { seed: Some(self.clock.now_millis() as u64 ^ 0x5555), ..self.options.clone() };
+        Store::open(self.engine.clone(), self.blobs.clone(), self.clock.clone(), options).await.unwrap()
+    }
+
+    pub async fn mail(&self) -> Arc<AccountStore> {
+        self.store.open_account(self.account).await.unwrap()
+    }
+
+    pub async fn inbox(&self) -> Arc<Mailbox> {
+        open(&self.mail().await, "INBOX").await
+    }
+
+    pub async fn report(&self) -> VerifyReport {
+        self.store.verify(&|_| ()).await.unwrap()
+    }
+
+    /// Nothing stored breaks an invariant, and what is in memory is what is stored.
+    pub async fn check(&self) {
+        let report = self.report().await;
+        assert!(report.is_clean(), "{:#?}", report.findings);
+        let (here, again) = (self.mail().await, self.reopened().await.open_account(self.account).await.unwrap());
+        assert_eq!(here.tree(), again.tree());
+        for (_, entry) in here.tree().iter() {
+            if let Some(id) = entry.mailbox {
+                let (here, again) = (here.mailbox(id).await.unwrap(), again.mailbox(id).await.unwrap());
+                assert_eq!(here.snapshot(), again.snapshot());
+            }
+        }
+    }
+}
+
+pub fn name(text: &str) -> MailboxName {
+    MailboxName::new(text).unwrap()
+}
+
+pub async fn open(mail: &Arc<AccountStore>, mailbox: &str) -> Arc<Mailbox> {
+    let id = mail.tree().mailbox(&name(mailbox)).unwrap();
+    mail.mailbox(id).await.unwrap()
+}
+
+pub fn flags(text: &str) -> Vec<Flag> {
+    text.split_whitespace().map(|flag| Flag::parse(flag).unwrap()).collect()
+}
+
+pub fn add(text: &str) -> FlagChange {
+    FlagChange { action: FlagAction::Add, flags: flags(text) }
+}
+
+pub fn remove(text: &str) -> FlagChange {
+    FlagChange { action: FlagAction::Remove, flags: flags(text) }
+}
+
+pub fn replace(text: &str) -> FlagChange {
+    FlagChange { action: FlagAction::Replace, flags: flags(text) }
+}
+
+pub async fn bytes_of(mail: &Arc<AccountStore>, text: &str) -> columba_store::StoredBytes {
+    let mut incoming = mail.incoming();
+    incoming.write(Bytes::copy_from_slice(text.as_bytes())).await.unwrap();
+    incoming.finish().await.unwrap()
+}
+
+pub async fn message(mail: &Arc<AccountStore>, text: &str, flag_names: &str) -> NewMessage {
+    NewMessage {
+        bytes: bytes_of(mail, text).await,
+        flags: flags(flag_names),
+        internal_date: DateTime { unix_secs: 1_700_000_000, zone_minutes: 60 },
+        summary: MessageSummary { subject: text.into(), ..MessageSummary::default() },
+    }
+}
+
+/// A message with ids, for threads.
+pub async fn mail_with_ids(mail: &Arc<AccountStore>, id: Option<&str>, references: &[&str]) -> NewMessage {
+    let mut new = message(mail, "threaded", "").await;
+    new.summary.message_id = id.map(str::to_owned);
+    new.summary.references = references.iter().map(|id| (*id).to_owned()).collect();
+    new
+}
+
+pub async fn append(mail: &Arc<AccountStore>, mailbox: &Mailbox, text: &str, flag_names: &str) -> Uid {
+    let new = message(mail, text, flag_names).await;
+    let appended = mailbox.append(vec![new]).await.unwrap();
+    appended.uids.uids().next().unwrap()
+}
+
+pub fn set(text: &str) -> UidSet {
+    let range = |part: &str| match part.split_once(':') {
+        Some((low, high)) => (low.parse().unwrap(), high.parse().unwrap()),
+        None => (part.parse().unwrap(), part.parse().unwrap()),
+    };
+    UidSet::from_ranges(text.split(',').filter(|part| !part.is_empty()).map(range).collect())
+}
+
+/// `UID flags`, one line for each message.
+pub fn listing(mailbox: &Mailbox) -> Vec<String> {
+    let snapshot = mailbox.snapshot();
+    let line = |record: &columba_store::Record| {
+        let names: Vec<&str> = snapshot.flag_names(record.flags).collect();
+        format!("{} {}", record.uid, names.join(" ")).trim().to_owned()
+    };
+    snapshot.records().map(line).collect()
+}
