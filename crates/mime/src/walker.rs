@@ -432,18 +432,26 @@ impl Walker {
             self.take(rest);
             return rest.len();
         }
-        // Only a line that begins with two hyphens can be a boundary; the last two octets may be its beginning.
-        let end = match self.line_finder.find(rest) {
-            Some(at) => at + 1,
-            None if rest.ends_with(b"\n-") => rest.len() - 1,
-            None => rest.len(),
-        };
+        let end = self.possible_delimiter(rest);
         self.take(rest.get(..end).unwrap_or_default());
         if self.last[1] == b'\n' {
             self.begin_line();
             self.state = State::LineStart;
         }
         end
+    }
+
+    /// Where in `rest`, which begins within a line, a line begins that may be a delimiter; its length if there is none.
+    fn possible_delimiter(&self, rest: &[u8]) -> usize {
+        let mut from = 0;
+        while let Some(at) = self.line_finder.find(rest.get(from..).unwrap_or_default()) {
+            from += at + 1;
+            if self.boundaries.may_begin_line(rest.get(from..).unwrap_or_default()) {
+                return from;
+            }
+        }
+        // The last octets may be the beginning of one that the next chunk goes on with.
+        if rest.ends_with(b"\n-") { rest.len() - 1 } else { rest.len() }
     }
 
     fn feed_skip(&mut self, rest: &[u8], begins: bool) -> usize {
