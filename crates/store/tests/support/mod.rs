@@ -2,13 +2,14 @@
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub, missing_debug_implementations)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use columba_store::testing::TestClock;
 use columba_store::{
-    AccountStore, Clock, Engine, FlagAction, FlagChange, Mailbox, MemoryBlobs, MemoryEngine, MessageSummary,
-    NewAccount, NewMessage, Options, Store, VerifyReport,
+    AccountStore, Engine, FlagAction, FlagChange, Mailbox, MemoryBlobs, MemoryEngine, MessageSummary, NewAccount,
+    NewMessage, Options, Store, VerifyReport,
 };
 use columba_types::{AccountId, DateTime, Flag, MailboxName, Uid, UidSet};
 
@@ -19,6 +20,7 @@ pub struct World {
     pub options: Options,
     pub store: Store,
     pub account: AccountId,
+    reopened: AtomicU64,
 }
 
 pub const KEEP: Duration = Duration::from_secs(100);
@@ -36,12 +38,14 @@ impl World {
         let store = Store::open(engine.clone(), blobs.clone(), clock.clone(), options.clone()).await.unwrap();
         let account =
             store.create_account(NewAccount { name: "max".into(), ..NewAccount::default() }).await.unwrap().id;
-        Self { engine, blobs, clock, options, store, account }
+        Self { engine, blobs, clock, options, store, account, reopened: AtomicU64::new(0) }
     }
 
     /// Another store on the same engine, as after a restart.
     pub async fn reopened(&self) -> Store {
-        let options = Options { seed: Some(self.clock.now_millis() as u64 ^ 0x5555), ..self.options.clone() };
+        // Numbers start elsewhere, as they would in another process.
+        let seed = self.reopened.fetch_add(1, Ordering::Relaxed);
+        let options = Options { seed: Some(1000 + seed), ..self.options.clone() };
         Store::open(self.engine.clone(), self.blobs.clone(), self.clock.clone(), options).await.unwrap()
     }
 
