@@ -55,7 +55,7 @@ def equal(got, want, what):
         at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
         around = slice(max(0, at - 40), at + 40)
         raise AssertionError(
-            f"{what}: {len(got)} octets instead of {len(want)}, differ at {at}: {got[around]!r}, wanted {want[around]!r}"
+            f"{what}: {len(got)} octets instead of {len(want)}, from {at}: {got[around]!r}, wanted {want[around]!r}"
         )
     if isinstance(got, (set, dict)) and isinstance(want, type(got)):
         extra, missing = [k for k in got if k not in want], [k for k in want if k not in got]
@@ -102,7 +102,9 @@ def run(argv, seconds=120, env=None, stdin=None, cwd=None, status=0):
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, _ = process.communicate()
-        raise AssertionError(f"{argv[0]} did not end within {seconds} s: {short(out.decode(errors='replace'))}") from None
+        raise AssertionError(
+            f"{argv[0]} did not end within {seconds} s: {short(out.decode(errors='replace'))}"
+        ) from None
     if status is not None and process.returncode != status:
         command = " ".join(str(a) for a in argv)
         raise AssertionError(
@@ -161,7 +163,9 @@ def run_module(name, server_kind, counts, only=None):
     with servers.launch(server_kind) as server:
         failures = counts.failed
         if name in AROUND:
-            counts.take(f"{label}: all that is around the server", lambda: with_surroundings(name, server, chosen, counts))
+            counts.take(
+                f"{label}: all that is around the server", lambda: with_surroundings(name, server, chosen, counts)
+            )
         else:
             run_cases(label, chosen, [server], counts)
         if counts.failed > failures:

@@ -12,7 +12,7 @@ WORDS = (
     "dove letter window harbour morning winter invoice meeting river yesterday contract garden answer question train "
     "mountain ticket summer project budget draft review station bridge paper notice island answer family weather"
 ).split()
-FOREIGN = "Grüße Übermorgen naïve façade журнал письмо 日本語 メール 한국어 Ελλάδα שלום 🐦 ✉️ straße Ærø".split()
+FOREIGN = ("Grüße Übermorgen naïve façade журнал письмо 日本語 メール 한국어 Ελλάδα שלום 🐦 ✉️ straße Ærø").split()
 NAMES = ["Ada Martin", "Grüner, Jürgen", "李小龍", "Иван Петров", 'O"Brien', "Zoë", ""]
 
 
@@ -105,7 +105,9 @@ class Mail:
                 bytes([c]) if 32 <= c < 127 and c != 61 or c in b"\r\n" else b"=%02X" % c for c in text.encode()
             )
             return ["Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: quoted-printable"], body
-        charset, octets = ("utf-8", text.encode()) if self.rng.random() < 0.7 else ("latin1", text.encode("latin1", "replace"))
+        charset, octets = (
+            ("utf-8", text.encode()) if self.rng.random() < 0.7 else ("latin1", text.encode("latin1", "replace"))
+        )
         return [f"Content-Type: text/plain; charset={charset}", "Content-Transfer-Encoding: 8bit"], octets
 
     def multipart(self, octets, depth=0):

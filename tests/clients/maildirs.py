@@ -55,7 +55,12 @@ def read(root, added_fields=()):
                 match = INFO.search(file.name)
                 identity = mail.unique(octets)
                 message = Message(
-                    folder, file, identity, octets, "".join(sorted(match[1])) if match else "", int(file.stat().st_mtime)
+                    folder,
+                    file,
+                    identity,
+                    octets,
+                    "".join(sorted(match[1])) if match else "",
+                    int(file.stat().st_mtime),
                 )
                 assert (folder, identity) not in found, f"{identity} is in {folder} twice"
                 found[folder, identity] = message
@@ -65,7 +70,8 @@ def read(root, added_fields=()):
 def contents(root, added_fields=(), dates=False):
     """What must be equal in two stores that are in step: (folder, id) -> octets, flags and, if wanted, the date."""
     return {
-        key: (m.octets, m.flags, m.date) if dates else (m.octets, m.flags) for key, m in read(root, added_fields).items()
+        key: (m.octets, m.flags, m.date) if dates else (m.octets, m.flags)
+        for key, m in read(root, added_fields).items()
     }
 
 

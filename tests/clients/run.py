@@ -22,7 +22,9 @@ MODULES = [
 
 def main():
     parser = cases.arguments(__doc__)
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"some of {', '.join(MODULES)}; all when none is given")
+    parser.add_argument(
+        "modules", nargs="*", metavar="MODULE", help=f"some of {', '.join(MODULES)}; all when none is given"
+    )
     options = parser.parse_args()
     counts = cases.Counts()
     for name in options.modules or MODULES:

@@ -200,7 +200,14 @@ class Columba(Server):
         argv = [self.binary, "quickstart", "--json", "--data", self.data]
         if first:
             argv += ["--account", "bob", "--password-stdin"]
-        argv += ["--imap", f"{HOST}:{self.port}", "--imaps", f"{HOST}:{self.tls_port}", "--lmtp", f"unix:{self.lmtp_path}"]
+        argv += [
+            "--imap",
+            f"{HOST}:{self.port}",
+            "--imaps",
+            f"{HOST}:{self.tls_port}",
+            "--lmtp",
+            f"unix:{self.lmtp_path}",
+        ]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [str(a) for a in argv],
@@ -410,7 +417,18 @@ class Dovecot(Server):
 def self_signed(certificate, key, name="localhost"):
     """Makes a certificate with the openssl tool."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "30",
+        ]
         + ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1"]
         + ["-keyout", str(key), "-out", str(certificate)],
         check=True,

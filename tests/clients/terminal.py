@@ -1,14 +1,14 @@
 """A program in a pseudo terminal: what it shows, what is typed. Knows no program."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
 import struct
 import subprocess
-import time
-import fcntl
 import termios
+import time
 
 
 class Terminal:

@@ -105,7 +105,9 @@ def mechanisms_and_refusals(server):
     account, _, _ = filled(server)
     curl = Curl(server, account)
     contains(curl("/", "--login-options", "AUTH=PLAIN", "-v"), "AUTHENTICATE PLAIN", "AUTHENTICATE PLAIN")
-    contains(curl("/", "--login-options", "AUTH=PLAIN", "--sasl-ir", "-v"), "INBOX", "AUTHENTICATE with initial response")
+    contains(
+        curl("/", "--login-options", "AUTH=PLAIN", "--sasl-ir", "-v"), "INBOX", "AUTHENTICATE with initial response"
+    )
     wrong = servers.Account(account.user, "wrong")
     Curl(server, wrong)("/", status=67)  # 67: login denied
     other = server.directory / "other.pem"

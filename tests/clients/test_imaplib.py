@@ -13,8 +13,10 @@ import wire
 from cases import case, contains, equal, main
 
 CORE = set(
-    "APPEND AUTHENTICATE CAPABILITY CHECK CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE FETCH LIST LOGIN LOGOUT LSUB "
-    "MOVE NAMESPACE NOOP RENAME SEARCH SELECT STARTTLS STATUS STORE SUBSCRIBE UID UNSELECT UNSUBSCRIBE IDLE".split()
+    (
+        "APPEND AUTHENTICATE CAPABILITY CHECK CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE FETCH LIST LOGIN LOGOUT "
+        "LSUB MOVE NAMESPACE NOOP RENAME SEARCH SELECT STARTTLS STATUS STORE SUBSCRIBE UID UNSELECT UNSUBSCRIBE IDLE"
+    ).split()
 )
 EXTENSIONS = {
     "DELETEACL": ("ACL", lambda i: i.deleteacl("INBOX", "ada")),
@@ -109,7 +111,9 @@ def mailboxes_create_list_rename_subscribe_delete(server):
     assert any(wire.quote("Grüße/Äpfel & Birnen").encode() in line for line in listed), listed
     contains(b"".join(client.list('""', wire.quote("Grüße"))[1]), b"\\HasChildren", "the parent's attributes")
     equal(client.subscribe(name)[0], "OK", "SUBSCRIBE")
-    assert any(mail_name in line for line in client.lsub()[1] for mail_name in [wire.mutf7("Grüße/Äpfel & Birnen").encode()])
+    assert any(
+        mail_name in line for line in client.lsub()[1] for mail_name in [wire.mutf7("Grüße/Äpfel & Birnen").encode()]
+    )
     equal(client.rename(name, "Plain")[0], "OK", "RENAME")
     equal(client.unsubscribe(name)[0], "OK", "UNSUBSCRIBE")
     assert not any(b"pfel" in line for line in client.lsub()[1] if line), "unsubscribed and still in LSUB"
@@ -135,15 +139,22 @@ def append_fetch_store_search(server):
     data = client.fetch("4", "(FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")[1]
     equal(data[0][1], octets, "the message")
     contains(data[0][0], b"RFC822.SIZE %d" % len(octets), "size")
-    equal(set(imaplib.ParseFlags(data[0][0]) or imaplib.ParseFlags(data[1])) & {b"\\Flagged", b"$Work"}, {b"\\Flagged", b"$Work"}, "flags")
-    equal(time.mktime(imaplib.Internaldate2tuple(data[0][0] if b"INTERNALDATE" in data[0][0] else data[1])),
-          time.mktime(imaplib.Internaldate2tuple(b"INTERNALDATE " + date.encode())), "INTERNALDATE")
+    equal(
+        set(imaplib.ParseFlags(data[0][0]) or imaplib.ParseFlags(data[1])) & {b"\\Flagged", b"$Work"},
+        {b"\\Flagged", b"$Work"},
+        "flags",
+    )
+    equal(
+        time.mktime(imaplib.Internaldate2tuple(data[0][0] if b"INTERNALDATE" in data[0][0] else data[1])),
+        time.mktime(imaplib.Internaldate2tuple(b"INTERNALDATE " + date.encode())),
+        "INTERNALDATE",
+    )
     equal(client.store("1:2", "+FLAGS", "(\\Seen \\Answered)")[0], "OK", "STORE")
     equal(client.search(None, "SEEN")[1], [b"1 2"], "SEARCH SEEN")
     equal(client.search(None, "ANSWERED", "SUBJECT", '"Subject 1"')[1], [b"2"], "SEARCH SUBJECT")
     equal(client.search("UTF-8", "KEYWORD", "$Work")[1], [b"4"], "SEARCH KEYWORD")
     equal(client.search(None, "UNSEEN")[1], [b"3 4"], "SEARCH UNSEEN")
-    client.literal = "Text 2".encode()
+    client.literal = b"Text 2"
     equal(client.search("UTF-8", "BODY")[1], [b"3"], "SEARCH BODY with a literal")
     equal(client.store("1", "FLAGS.SILENT", "()")[0], "OK", "STORE FLAGS.SILENT ()")
     equal(client.search(None, "SEEN")[1], [b"2"], "SEARCH SEEN after it")

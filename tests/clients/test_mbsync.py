@@ -165,7 +165,9 @@ def changes_on_both_sides(server, account, one, two):
     source = mail.Mail(2, prefix="later")
     for number, (identity, octets) in enumerate(source.messages(100)):
         store = (one, two)[number % 2]
-        maildirs.add(store.folder(rng.choice(FOLDERS)), identity, octets, rng.choice(FLAGS), 1_600_000_000 + number, number)
+        maildirs.add(
+            store.folder(rng.choice(FOLDERS)), identity, octets, rng.choice(FLAGS), 1_600_000_000 + number, number
+        )
     with server.connect(account) as connection:
         for message in on_server:
             folder = next(f for f in FOLDERS if wire.mutf7(f) == message.folder)
@@ -173,7 +175,9 @@ def changes_on_both_sides(server, account, one, two):
             uids = connection.ok(f"UID SEARCH HEADER X-Test-Id {message.identity}").numbers()
             exact = [
                 uid
-                for uid, items in connection.ok(f"UID FETCH {','.join(map(str, uids))} (UID BODY.PEEK[HEADER])").by_uid().items()
+                for uid, items in connection.ok(f"UID FETCH {','.join(map(str, uids))} (UID BODY.PEEK[HEADER])")
+                .by_uid()
+                .items()
                 if mail.unique(items["BODY[HEADER]"]) == message.identity
             ]
             equal(len(exact), 1, f"messages with the id {message.identity}")

@@ -1,7 +1,7 @@
 """neomutt in a pseudo terminal: reading, flagging, moving, deleting, drafts, new mail while it is open.
 
-Keys come from the command line (`-e 'push …'`), as a user would press them; what happened is asserted on the server by a
-second connection. Nothing is sent.
+Keys come from the command line (`-e 'push …'`), as a user would press them; what happened is asserted on the server by
+a second connection. Nothing is sent.
 """
 
 import mail
@@ -140,10 +140,16 @@ def moving_and_copying_between_folders(server):
     press(server, account, "<first-entry><save-message><kill-line>+Archive<enter><sync-mailbox><quit>")
     equal(set(flags(server, account, "Archive")), {"n1"}, "what was saved")
     equal(set(flags(server, account)), {"n2", "n3", "n4", "n5", "n6"}, "what is left")
-    press(server, account, "<tag-pattern>~s 'Subject [34]'<enter><tag-prefix><copy-message><kill-line>+Archive<enter><quit>")
+    press(
+        server,
+        account,
+        "<tag-pattern>~s 'Subject [34]'<enter><tag-prefix><copy-message><kill-line>+Archive<enter><quit>",
+    )
     equal(set(flags(server, account, "Archive")), {"n1", "n3", "n4"}, "what was copied")
     equal(len(flags(server, account)), 5, "what is left after copying")
-    press(server, account, "<tag-pattern>~A<enter><tag-prefix><save-message><kill-line>+Grüße<enter><sync-mailbox><quit>")
+    press(
+        server, account, "<tag-pattern>~A<enter><tag-prefix><save-message><kill-line>+Grüße<enter><sync-mailbox><quit>"
+    )
     equal(set(flags(server, account, "Grüße")), {"n2", "n3", "n4", "n5", "n6"}, "a folder made on the way")
     equal(flags(server, account), {}, "INBOX in the end")
 

@@ -1,8 +1,9 @@
 """offlineimap3: two-way synchronisation of a Maildir with an account, with changes on both sides.
 
-offlineimap adds a field X-OfflineIMAP to what it uploads when the server gives no APPENDUID; with UIDPLUS nothing may be
-added, and Columba has UIDPLUS. It takes headers apart and writes them anew, so the messages here have tame ones. Over TLS from
-the start only: its library's STARTTLS races with its own reader thread and hangs in one run of five, with any server.
+offlineimap adds a field X-OfflineIMAP to what it uploads when the server gives no APPENDUID; with UIDPLUS nothing may
+be added, and Columba has UIDPLUS. It takes headers apart and writes them anew, so the messages here have tame ones.
+Over TLS from the start only: its library's STARTTLS races with its own reader thread and hangs in one run of five,
+with any server.
 """
 
 import random
@@ -93,7 +94,13 @@ def both_ways_with_changes_on_both_sides(server):
     for name in FOLDERS[:3]:
         maildirs.make(store.folder(name))
     for number, (identity, octets) in enumerate(source.messages(150)):
-        maildirs.add(store.folder(FOLDERS[number % 3]), identity, octets, source.rng.choice(["", "S", "FS", "RS", "D"]), seq=number)
+        maildirs.add(
+            store.folder(FOLDERS[number % 3]),
+            identity,
+            octets,
+            source.rng.choice(["", "S", "FS", "RS", "D"]),
+            seq=number,
+        )
     with server.connect(account) as connection:
         for name in FOLDERS[1:]:
             connection.command(f"CREATE {wire.quote(name)}")

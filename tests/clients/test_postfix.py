@@ -120,7 +120,9 @@ class Postfix:
 
     def queue(self):
         """The number of messages in the queue."""
-        out = subprocess.run(["postqueue", "-c", str(self.etc), "-j"], capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(
+            ["postqueue", "-c", str(self.etc), "-j"], capture_output=True, text=True, check=True
+        ).stdout
         return len(out.splitlines())
 
     def flush(self):
@@ -161,13 +163,15 @@ def inbox(server, account, mailbox="INBOX"):
 
 
 def arrives(server, account, count, mailbox="INBOX"):
-    return until(lambda: len(found := inbox(server, account, mailbox)) >= count and found, 30, f"{count} messages in {mailbox}")
+    return until(
+        lambda: len(found := inbox(server, account, mailbox)) >= count and found, 30, f"{count} messages in {mailbox}"
+    )
 
 
 @case
 def messages_arrive_octet_by_octet(server, mta):
     account = server.account()
-    # Lines over 998 octets may not go over SMTP (RFC 5321 §4.5.3.1.6), and no address is rewritten in complete messages.
+    # Lines over 998 octets may not go over SMTP (RFC 5321 §4.5.3.1.6); complete messages are not rewritten.
     source = mail.Mail(71)
     sent = {}
     while len(sent) < 30:
@@ -197,7 +201,9 @@ def several_recipients_each_get_one(server, mta):
 @case
 def an_unknown_user_bounces_and_the_others_get_theirs(server, mta):
     account = server.account()
-    mta.send([f"no-such-person@{DOMAIN}", f"{account.user}@{DOMAIN}"], mail.plain("half"), sender=f"{account.user}@{DOMAIN}")
+    mta.send(
+        [f"no-such-person@{DOMAIN}", f"{account.user}@{DOMAIN}"], mail.plain("half"), sender=f"{account.user}@{DOMAIN}"
+    )
     found = arrives(server, account, 2)
     bounce = next(o for o in found if mail.unique(o) is None or b"MAILER-DAEMON" in o)
     contains(bounce, b"Status: 5.1.1\r\n", "the bounce")
@@ -218,7 +224,11 @@ def plus_addresses_go_to_folders_that_exist(server, mta):
     if not server.is_columba:  # Dovecot would bounce or create, by configuration
         return
     mta.send([f"{account.user}+lists@{DOMAIN}"], mail.plain("lower"))
-    equal({mail.unique(o) for o in arrives(server, account, 2, "Lists")}, {"listed", "lower"}, "the folder in another case")
+    equal(
+        {mail.unique(o) for o in arrives(server, account, 2, "Lists")},
+        {"listed", "lower"},
+        "the folder in another case",
+    )
     mta.send([f"{account.user}+nowhere@{DOMAIN}"], mail.plain("nowhere"))
     equal([mail.unique(o) for o in arrives(server, account, 1)], ["nowhere"], "INBOX gets what has no folder")
     with server.connect(account) as connection:
@@ -253,7 +263,11 @@ def what_comes_while_the_server_is_down_waits_and_arrives_once(server, mta):
     octets = [mail.plain(f"queued{n}", f"Message {n}.\r\n") for n in range(10)]
     for one in octets:
         mta.send([f"{account.user}@{DOMAIN}"], one)
-    until(lambda: len(mta.log_lines(f"to=<{account.user}@{DOMAIN}>.*status=deferred")) >= 10, 30, "ten deferrals in the log")
+    until(
+        lambda: len(mta.log_lines(f"to=<{account.user}@{DOMAIN}>.*status=deferred")) >= 10,
+        30,
+        "ten deferrals in the log",
+    )
     equal(mta.queue(), 10, "messages in the queue while the server is down")
     server.start()
     mta.flush()

@@ -1,7 +1,7 @@
 """Raw octets: what client libraries hide.
 
-Pipelining, literals and their refusal, what is sent around STARTTLS, slow and dead clients, answers nobody reads, pushes
-during IDLE and how soon they come, many connections, garbage, shutdown.
+Pipelining, literals and their refusal, what is sent around STARTTLS, slow and dead clients, answers nobody reads,
+pushes during IDLE and how soon they come, many connections, garbage, shutdown.
 """
 
 import contextlib
@@ -195,7 +195,7 @@ def a_refused_literal_leaves_the_connection_in_step(server):
 def overlong_lines_and_garbage_end_in_bad_or_bye(server):
     account = server.account()
     connection = server.connect(account)
-    for junk in (b"\r\n", b"a\r\n", b"a b c d e\r\n", b"a FETCH\r\n", b"* OK\r\n", b"a1 SELECT \"\r\n", b"z NOOP\0\r\n"):
+    for junk in (b"\r\n", b"a\r\n", b"a b c d e\r\n", b"a FETCH\r\n", b"* OK\r\n", b'a1 SELECT "\r\n', b"z NOOP\0\r\n"):
         connection.send(junk)
     connection.send(b"after NOOP\r\n")
     while (response := connection.response()).tag != "after":
@@ -219,7 +219,7 @@ def overlong_lines_and_garbage_end_in_bad_or_bye(server):
 def random_octets_on_both_ports_hurt_nobody(server):
     rng = random.Random(43)
     account = server.account()
-    for number in range(30):
+    for _ in range(30):
         for port in (server.port, server.tls_port):
             with socket.create_connection(("127.0.0.1", port)) as sock:
                 sock.settimeout(10)
@@ -299,7 +299,12 @@ def dead_clients_are_forgotten(server):
             connection = server.connect(account, "INBOX")
             connection.send(
                 rng.choice(
-                    [b"d1 IDLE\r\n", b"d1 APPEND INBOX {1000}\r\nhalf", b"d1 APPEND INBOX {9000+}\r\nhalf", b"d1 FETCH 1:* BO"]
+                    [
+                        b"d1 IDLE\r\n",
+                        b"d1 APPEND INBOX {1000}\r\nhalf",
+                        b"d1 APPEND INBOX {9000+}\r\nhalf",
+                        b"d1 FETCH 1:* BO",
+                    ]
                     + [b"d1 FETCH 1:* (BODY[])\r\n", b"d1 LOGOUT\r\n", b""]
                 )
             )

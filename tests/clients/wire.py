@@ -145,7 +145,7 @@ class Parser:
             if octet == b"\\":
                 octet = self.peek()
                 if octet not in (b'"', b"\\"):
-                    self.fail("only \\ and \" may be escaped in a quoted string")
+                    self.fail('only \\ and " may be escaped in a quoted string')
                 self.at += 1
             elif octet > b"\x7f" and not self.utf8:
                 self.fail("8-bit in a quoted string and UTF-8 is not enabled")

@@ -5,8 +5,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
-import world  # noqa: E402
 from cases import Counts  # noqa: E402
+
+import world  # noqa: E402
 
 
 def known():

@@ -114,7 +114,11 @@ class Full:
             assert "read-only" in log or "read only" in log or "readonly" in log, f"the reason is not told: {log}"
         else:
             with self.server.connect(self.account, "INBOX") as connection:
-                equal(connection.command("APPEND INBOX ", mail.plain("readonly")).status, "NO", "APPEND on a read-only disk")
+                equal(
+                    connection.command("APPEND INBOX ", mail.plain("readonly")).status,
+                    "NO",
+                    "APPEND on a read-only disk",
+                )
             self.server.stop()
         remount(self.disk, "rw")
         self.server.start()
@@ -125,7 +129,9 @@ class Full:
 def main():
     counts = Counts()
     if os.geteuid() != 0:
-        counts.take("disk: needs root to mount a small disk", lambda: (_ for _ in ()).throw(PermissionError("run as root")))
+        counts.take(
+            "disk: needs root to mount a small disk", lambda: (_ for _ in ()).throw(PermissionError("run as root"))
+        )
         return counts.finish()
     directory = servers.temporary()
     server = servers.Columba(directory)

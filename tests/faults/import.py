@@ -1,6 +1,6 @@
-"""A Maildir of 100,000 messages is imported, selected and fetched; speed and peak memory are printed, memory is bounded.
+"""A Maildir of 100,000 messages is imported, selected and fetched; speed is printed, peak memory is bounded.
 
-    python3 tests/faults/import.py --messages 100000
+python3 tests/faults/import.py --messages 100000
 """
 
 import argparse
@@ -27,7 +27,9 @@ def generate(root, count, seed):
     """Writes `count` messages with a lognormal size of about 4 KB; octets in all. Bodies come from a small pool."""
     rng = random.Random(seed)
     source = mail.Mail(seed)
-    pool = [source.message(min(int(rng.lognormvariate(7.9, 0.8)), 60_000))[1].replace(b"\r\n", b"\n") for _ in range(POOL)]
+    pool = [
+        source.message(min(int(rng.lognormvariate(7.9, 0.8)), 60_000))[1].replace(b"\r\n", b"\n") for _ in range(POOL)
+    ]
     for part in ("cur", "new", "tmp"):
         (root / part).mkdir(parents=True)
     flags = ["", "S", "S", "S", "RS", "FS", "F", "DS"]
@@ -63,13 +65,15 @@ class Import:
 
     def import_all(self):
         """Through the running server; the importing process' own peak is watched too."""
-        argv = [self.server.binary, "import", "maildir", self.maildir, "--account", self.account.user]
+        argv = [self.server.binary, "import", "maildir", self.account.user, self.maildir]
         argv += ["--mailbox", "Imported", "--json", "--data", self.server.data]
         started = time.monotonic()
         highest = 0
         log = self.server.directory / "import.log"
         with open(log, "wb") as errors:
-            process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+            process = subprocess.Popen(
+                [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            )
             try:
                 while True:
                     highest = max(highest, peak(process.pid))
@@ -85,7 +89,9 @@ class Import:
         equal(process.returncode, 0, f"status of the import\n{shown[-800:]}")
         report = json.loads(out)
         equal(report.get("messages"), self.count, "messages imported")
-        print(f"        {self.count} messages, {self.octets // 1_000_000} MB in {spent:.1f} s: {self.count / spent:.0f} per second")
+        print(
+            f"        {self.count} messages, {self.octets // 1_000_000} MB in {spent:.1f} s: {self.count / spent:.0f} a second"
+        )
         print(f"        peak memory: importing process {highest // 1_000_000} MB")
         assert highest < MEMORY, f"the import took {highest} octets of memory"
 
@@ -134,7 +140,13 @@ def main():
         octets = generate(maildir, options.messages, options.seed)
         print(f"        generated {options.messages} messages in {time.monotonic() - started:.1f} s")
         test = Import(server, server.account(), maildir, options.messages, octets)
-        for step in (test.import_all, test.select_and_fetch, test.memory_is_bounded, server.check_healthy, server.verify):
+        for step in (
+            test.import_all,
+            test.select_and_fetch,
+            test.memory_is_bounded,
+            server.check_healthy,
+            server.verify,
+        ):
             if not counts.take(f"import: {step.__name__.replace('_', ' ')}", step):
                 print(server.log_tail())
         counts.take("import: the server stops when asked", server.stop)

@@ -1,8 +1,9 @@
 """Kills the server at random moments under load, restarts it, and asks whether it kept its word.
 
 Connections append, store, copy, move, expunge, create, delete and rename while LMTP delivers; each writes down what was
-acknowledged. After each SIGKILL the server must come up by itself, verify clean, and have exactly what it acknowledged: what
-was unanswered is wholly there or not at all, nothing acknowledged as gone is back, no UID names two messages.
+acknowledged. After each SIGKILL the server must come up by itself, verify clean, and have exactly what it
+acknowledged: what was unanswered is wholly there or not at all, nothing acknowledged as gone is back, no UID names two
+messages.
 
     python3 tests/faults/kill.py --rounds 300 --seed 7
 """
@@ -19,9 +20,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 import mail  # noqa: E402
 import servers  # noqa: E402
 import wire  # noqa: E402
-import world  # noqa: E402
-import workers  # noqa: E402
 from cases import Counts  # noqa: E402
+
+import workers  # noqa: E402
+import world  # noqa: E402
 
 IMAP_WORKERS = 6
 LMTP_WORKERS = 2
@@ -60,7 +62,12 @@ class KillTest:
         ]
         lmtp = [
             workers.LmtpWorker(
-                self.server, self.receivers, f"d{n}r{number}", workers.rng_of(self.seed, number, "d", n), self.sent, killed
+                self.server,
+                self.receivers,
+                f"d{n}r{number}",
+                workers.rng_of(self.seed, number, "d", n),
+                self.sent,
+                killed,
             )
             for n in range(LMTP_WORKERS)
         ]
@@ -106,7 +113,9 @@ class KillTest:
                 self.pending_done += done
                 self.pending_lost += not done
             # Known now: what the pending command did, UIDs and all.
-            part.free = {m: max(part.free.get(m, 1), worker.world.free.get(m, 1)) for m in {*part.mailboxes, workers.SHARED}}
+            part.free = {
+                m: max(part.free.get(m, 1), worker.world.free.get(m, 1)) for m in {*part.mailboxes, workers.SHARED}
+            }
             worker.world.__dict__.update(part.__dict__)
         strangers = [n for n in actual.mailboxes if n.split("/")[0] not in self.worlds and n != workers.SHARED]
         assert not strangers, f"mailboxes nobody made: {strangers}"
@@ -115,7 +124,9 @@ class KillTest:
         """Everything in the account but its first mailboxes; every message's octets are compared."""
         state = world.World()
         with self.server.connect(self.account) as connection:
-            names = [text(r.data[2]) for r in connection.ok('LIST "" "*"').of("LIST") if "\\NonExistent" not in r.data[0]]
+            names = [
+                text(r.data[2]) for r in connection.ok('LIST "" "*"').of("LIST") if "\\NonExistent" not in r.data[0]
+            ]
             for name in names:
                 if name in ("INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"):
                     continue
@@ -152,7 +163,9 @@ class KillTest:
                     self.sent.seen(account.user, "INBOX", number, uid, identity)
                 promised = {i for user, i in self.delivered if user == account.user}
                 possible = {i for user, i in pending if user == account.user}
-                assert promised <= found.keys(), f"acknowledged and lost for {account.user}: {sorted(promised - found.keys())[:5]}"
+                assert promised <= found.keys(), (
+                    f"acknowledged and lost for {account.user}: {sorted(promised - found.keys())[:5]}"
+                )
                 extra = found.keys() - promised - possible
                 assert not extra, f"in {account.user}'s INBOX and never sent there, or expunged: {sorted(extra)[:5]}"
                 # Empty it, so that the rounds stay short; what is gone must stay gone.
@@ -191,7 +204,10 @@ def main():
     parser.add_argument("--seconds", type=float, help="stop after the round that ends after so many seconds")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument(
-        "--server", choices=["columba", "dovecot"], default="columba", help="dovecot is stopped in order: proves the test"
+        "--server",
+        choices=["columba", "dovecot"],
+        default="columba",
+        help="dovecot is stopped in order: proves the test",
     )
     options = parser.parse_args()
     counts = Counts()
@@ -206,8 +222,8 @@ def main():
             if options.seconds and time.monotonic() - started > options.seconds:
                 break
         print(
-            f"        {test.acknowledged} changes acknowledged; of those unanswered at a kill {test.pending_done} happened and "
-            f"{test.pending_lost} did not; {len(test.sent.octets)} messages, {len(test.sent.uids)} UIDs; seed {options.seed}"
+            f"        {test.acknowledged} changes acknowledged; of those unanswered at a kill {test.pending_done} happened "
+            f"and {test.pending_lost} did not; {len(test.sent.octets)} messages, {len(test.sent.uids)} UIDs; seed {test.seed}"
         )
         if not counts.failed:
             counts.take("kill: the server stops when asked", server.stop)

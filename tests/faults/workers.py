@@ -11,6 +11,7 @@ import threading
 import mail
 import servers
 import wire
+
 import world
 
 SHARED = "Shared"
@@ -41,7 +42,8 @@ class ImapWorker(threading.Thread):
                 self.step()
         except (OSError, ssl.SSLError, wire.ProtocolError, wire.Refused) as error:
             if not self.killed.is_set():
-                self.failure = f"{self.name}: {type(error).__name__} before the kill: {error} ({self.pending and self.pending.text})"
+                at = self.pending.text if self.pending else "between commands"
+                self.failure = f"{self.name}: {type(error).__name__} before the kill: {error} ({at})"
         except Exception as error:  # a fault of the test itself must not pass silently
             self.failure = f"{self.name}: {type(error).__name__}: {error}"
 
@@ -294,7 +296,9 @@ class Sent:
         with self.lock:
             before = self.uids.setdefault((account, mailbox, validity, uid), identity)
             if before != identity:
-                self.problems.append(f"{account} {mailbox} UIDVALIDITY {validity} UID {uid} was {before} and is {identity}")
+                self.problems.append(
+                    f"{account} {mailbox} UIDVALIDITY {validity} UID {uid} was {before} and is {identity}"
+                )
 
 
 def numbers(text):

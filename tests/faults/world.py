@@ -1,8 +1,8 @@
 """What one worker of the kill test knows to be true, and what one unanswered command may have changed.
 
 A worker owns mailboxes (`w3`, `w3/a` …) and messages (ids `w3-17`), also messages in the mailbox all share; nobody else
-touches them. So after a crash the worker's part of the account must be exactly what was acknowledged, or exactly that with
-its one unanswered command wholly done. Knows no sockets.
+touches them. So after a crash the worker's part of the account must be exactly what was acknowledged, or exactly that
+with its one unanswered command wholly done. Knows no sockets.
 """
 
 import collections
@@ -84,7 +84,9 @@ def differences(known, new_messages, new_mailboxes, actual):
             left[mailbox, identity, flags] -= 1
         else:
             problems.append(f"message {identity} should not be there: {mailbox} UID {uid} {sorted(flags)}")
-    problems += [f"message {identity} is missing in {mailbox}" for (mailbox, identity, _), count in left.items() if count > 0]
+    problems += [
+        f"message {identity} is missing in {mailbox}" for (mailbox, identity, _), count in left.items() if count > 0
+    ]
     return problems
 
 
