@@ -5,9 +5,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
-from cases import Counts  # noqa: E402
+from cases import Counts
 
-import world  # noqa: E402
+import world
 
 
 def known():

@@ -11,10 +11,10 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
-import mail  # noqa: E402
-import servers  # noqa: E402
-import wire  # noqa: E402
-from cases import Counts, contains, equal, run  # noqa: E402
+import mail
+import servers
+import wire
+from cases import Counts, contains, equal, run
 
 SMALL_MB, LARGE_MB = 24, 160
 

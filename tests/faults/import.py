@@ -15,9 +15,9 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
-import mail  # noqa: E402
-import servers  # noqa: E402
-from cases import Counts, equal  # noqa: E402
+import mail
+import servers
+from cases import Counts, equal
 
 MEMORY = 300_000_000
 POOL = 400
@@ -89,9 +89,8 @@ class Import:
         equal(process.returncode, 0, f"status of the import\n{shown[-800:]}")
         report = json.loads(out)
         equal(report.get("messages"), self.count, "messages imported")
-        print(
-            f"        {self.count} messages, {self.octets // 1_000_000} MB in {spent:.1f} s: {self.count / spent:.0f} a second"
-        )
+        rate = self.count / spent
+        print(f"        {self.count} messages, {self.octets // 1_000_000} MB in {spent:.1f} s: {rate:.0f} a second")
         print(f"        peak memory: importing process {highest // 1_000_000} MB")
         assert highest < MEMORY, f"the import took {highest} octets of memory"
 

@@ -17,13 +17,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
-import mail  # noqa: E402
-import servers  # noqa: E402
-import wire  # noqa: E402
-from cases import Counts  # noqa: E402
+import mail
+import servers
+import wire
+from cases import Counts
 
-import workers  # noqa: E402
-import world  # noqa: E402
+import workers
+import world
 
 IMAP_WORKERS = 6
 LMTP_WORKERS = 2
@@ -176,6 +176,13 @@ class KillTest:
                 else:
                     self.delivered |= {(account.user, i) for i in found}
 
+    def summary(self):
+        return (
+            f"{self.acknowledged} changes acknowledged; of those unanswered at a kill {self.pending_done} happened and "
+            f"{self.pending_lost} did not; {len(self.sent.octets)} messages, {len(self.sent.uids)} UIDs; "
+            f"seed {self.seed}"
+        )
+
 
 def own_part(actual, name):
     """One worker's mailboxes and messages out of the whole account."""
@@ -221,10 +228,7 @@ def main():
                 break
             if options.seconds and time.monotonic() - started > options.seconds:
                 break
-        print(
-            f"        {test.acknowledged} changes acknowledged; of those unanswered at a kill {test.pending_done} happened "
-            f"and {test.pending_lost} did not; {len(test.sent.octets)} messages, {len(test.sent.uids)} UIDs; seed {test.seed}"
-        )
+        print(f"        {test.summary()}")
         if not counts.failed:
             counts.take("kill: the server stops when asked", server.stop)
     return counts.finish()
