@@ -1,0 +1,9 @@
+//! The built binary as people and scripts use it: on data directories of its own, alone and beside a server.
+
+mod accounts;
+mod configuration;
+mod harness;
+mod help;
+mod mail;
+mod quickstart;
+mod server;
