@@ -1,6 +1,7 @@
 //! LIST patterns: `*` matches anything, `%` anything but the separator (RFC 9051 §6.3.9).
 
 use columba_types::SEPARATOR;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A pattern in UTF-8, joined with its reference.
 #[derive(Clone, Debug)]
@@ -13,7 +14,8 @@ impl Pattern {
     /// A pattern that begins with the separator stands for itself; else the reference comes before it, as it is
     /// (RFC 9051 §6.3.9 leaves this to the server).
     pub(crate) fn new(reference: &str, pattern: &str) -> Self {
-        let joined = format!("{reference}{pattern}");
+        // Names are kept in NFC, and a client may write them in any form (RFC 9051 §5.1).
+        let joined: String = format!("{reference}{pattern}").nfc().collect();
         let first = joined.split(SEPARATOR).next().unwrap_or_default();
         let text = match first.eq_ignore_ascii_case("INBOX") {
             true => format!("INBOX{}", &joined[first.len()..]),
@@ -88,6 +90,11 @@ mod tests {
     fn inbox_matches_in_any_case() {
         assert!(matches("inbox", "INBOX") && matches("inBOX/%", "INBOX/x") && matches("in%", "INBOX"));
         assert!(!matches("inboxes", "INBOX") && !matches("a/inbox", "a/INBOX"));
+    }
+
+    #[test]
+    fn a_decomposed_pattern_finds_a_composed_name() {
+        assert!(matches("cafe\u{301}", "caf\u{e9}") && matches("cafe\u{301}%", "caf\u{e9}s"));
     }
 
     #[test]
