@@ -16,6 +16,10 @@ const FRAMES: u64 = WAL_BYTES / PAGE_BYTES as u64;
 /// What the writer copies itself: few enough to be done between two groups.
 const FRAMES_FOR_WRITER: u64 = FRAMES / 4;
 
+/// What a log has at most: the writer copies all of it then, however long everybody waits, so that a disk slower than
+/// the commits slows them down and is not filled by them.
+const FRAMES_AT_MOST: u64 = FRAMES * 4;
+
 /// A log to copy.
 #[derive(Debug)]
 pub(crate) struct Copy {
@@ -45,7 +49,7 @@ impl CheckpointState {
             return;
         }
         let Ok(log) = writes.log() else { return };
-        if self.rest_is_due && log.waiting() <= FRAMES_FOR_WRITER {
+        if log.frames >= FRAMES_AT_MOST || self.rest_is_due && log.waiting() <= FRAMES_FOR_WRITER {
             // Everything copied, and nobody reading the log: the next commit starts it from its beginning.
             _ = writes.checkpoint();
             self.rest_is_due = false;

@@ -1,7 +1,7 @@
 //! A process that is killed in the middle of its work loses nothing it was told is done, and leaves nothing half done.
 //!
 //! The test runs itself as a child that delivers messages and prints what was acknowledged, kills it after a random
-//! number of lines, and looks at what it left. `COLUMBA_CRASH_ROUNDS` sets how many times (12).
+//! number of lines, and looks at what it left. `COLUMBA_CRASH_ROUNDS` sets how many times (8).
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -135,7 +135,7 @@ async fn look(opened: &Opened, acknowledged: &HashMap<u64, u64>) {
 
 #[test]
 fn a_killed_process_loses_nothing_that_was_acknowledged() {
-    let rounds = std::env::var("COLUMBA_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let rounds = std::env::var("COLUMBA_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut dice = u64::from(std::process::id()) | 1;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use columba_store::{Batch, BlobRecord, CommitError, EngineError, Key, Partition};
 use columba_store_sqlite::{OpenError, Opened, SqliteOptions, open};
 use columba_types::{AccountId, MessageId};
+use futures_util::FutureExt;
 
 fn one_shard(dir: &Path) -> Opened {
     open(dir, SqliteOptions { shards: 1, readers: 1, ..SqliteOptions::default() }).unwrap()
@@ -77,6 +78,63 @@ async fn a_segment_without_any_whole_record_goes() {
         let opened = one_shard(dir.path());
         assert!(opened.blobs.segments().await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn of_two_segments_that_grew_the_last_grows_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = one_shard(dir.path());
+    let mut written = write_some(&opened, 0..2).await;
+    written.push(write(&opened, 2, vec![2; 2 << 20].into()).await.unwrap());
+    drop(opened);
+    let second = dir.path().join("segments/00/00000002.seg");
+    std::fs::rename(&second, second.with_extension("open")).unwrap();
+    let opened = one_shard(dir.path());
+    written.push(write(&opened, 3, octets(3)).await.unwrap());
+    assert_eq!(written[3].blob.segment, written[2].blob.segment);
+    assert_eq!(records(&opened).await, written.iter().copied().map(Ok).collect::<Vec<_>>());
+    let sealed: Vec<bool> = opened.blobs.segments().await.unwrap().iter().map(|segment| segment.sealed).collect();
+    assert_eq!(sealed, [true, false]);
+}
+
+#[tokio::test]
+async fn a_large_message_survives_impatience_and_leaves_nothing_when_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = one_shard(dir.path());
+    let message: Bytes = (0..5u32 << 20).map(|at| (at ^ at >> 9) as u8).collect::<Vec<_>>().into();
+    let mut dropped = opened.blobs.begin(AccountId(1), MessageId(1));
+    let mut kept = opened.blobs.begin(AccountId(1), MessageId(2));
+    for chunk in message.chunks(70_000) {
+        // Every future is polled once and dropped, and still nothing may be lost or written twice.
+        for writer in [&mut dropped, &mut kept] {
+            writer.write(Bytes::copy_from_slice(chunk)).now_or_never();
+        }
+    }
+    drop(dropped);
+    let blob = kept.finish().await.unwrap();
+    assert!(opened.blobs.read(blob, 0..u64::MAX).await.unwrap() == message);
+    assert_eq!(records(&opened).await.len(), 1);
+    drop(opened);
+    assert_eq!(std::fs::read_dir(dir.path().join("incoming")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_log_begins_anew_while_commits_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = one_shard(dir.path());
+    let log = dir.path().join("shards/00.sqlite-wal");
+    for n in 0..150u64 {
+        let [first, second] = [put(n % 7, 600_000), put(n % 11, 600_000)].map(|batch| opened.engine.commit(batch));
+        let range = Key(Vec::new())..Key(vec![0xff]);
+        opened.engine.scan(Partition::Account(AccountId(1)), range, 1).await.unwrap();
+        first.await.unwrap();
+        second.await.unwrap();
+    }
+    // 180 MB went through it.
+    let bytes = std::fs::metadata(&log).unwrap().len();
+    assert!(bytes < 80 << 20, "the log has {bytes} octets");
+    drop(opened);
+    assert!(!log.exists(), "and is gone when the shard is closed");
 }
 
 #[tokio::test]
