@@ -129,6 +129,11 @@ impl ClientEnd {
         pipes.wake();
     }
 
+    /// Throws away what the server has not read: under STARTTLS it would go to TLS, and be no TLS.
+    pub fn discard_unread(&self) {
+        lock(&self.pipes).to_server.clear();
+    }
+
     /// Looks at the clock again, after it was moved.
     pub fn clock_moved(&self) {
         lock(&self.pipes).wake();

@@ -5,22 +5,19 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use columba_auth::{PasswordChecker, Secret, quick_hash};
-use columba_session::delivery::Delivery;
+use columba_auth::PasswordChecker;
 use columba_session::{AccountFull, End, Gate, Pass, Peer as SessionPeer, Security, Services, Session, Settings, Stop};
-use columba_store::{AccountStore, Clock as _, MemoryBlobs, MemoryEngine, NewAccount, Options, Severity, Store};
-use columba_types::{AccountId, DateTime, Flag, limits};
+use columba_types::{AccountId, limits};
 
 use super::ground::{Ground, Received, Refusal, Wire};
-use super::parse::{ACCOUNT, Outside, PASSWORD, Peer};
-use crate::clock::VirtualClock;
+use super::mail::MailSide;
+use super::parse::{Outside, Peer};
 use crate::link::{ClientEnd, LinkOptions, connect};
 
 /// How long something in this process may take before it counts as stuck. Passwords are checked on other threads.
@@ -31,9 +28,9 @@ const SECOND_LOOK: Duration = Duration::from_millis(300);
 /// Sessions on one memory store.
 pub struct MemoryGround {
     world: Rc<RefCell<World>>,
+    mail: MailSide,
     services: Arc<Services>,
     gate: Arc<CountingGate>,
-    clock: VirtualClock,
     options: LinkOptions,
     connections: u64,
 }
@@ -50,68 +47,25 @@ impl MemoryGround {
     /// # Errors
     /// In words.
     pub fn new(options: LinkOptions) -> Result<Self, String> {
-        let clock = VirtualClock::default();
-        let engine = Arc::new(MemoryEngine::default());
-        let blobs = Arc::new(MemoryBlobs::default());
-        let store_options = Options { seed: Some(1), ..Options::default() };
-        let store = block_on(Store::open(engine, blobs, Arc::new(clock.clone()), store_options));
-        let store = store.map_err(|e| e.to_string())?;
+        let mail = MailSide::new()?;
         let gate = Arc::new(CountingGate::default());
         let services = Arc::new(Services {
-            store,
+            store: mail.store().clone(),
             passwords: PasswordChecker::new(),
             gate: gate.clone(),
             settings: Settings::default(),
         });
         let world = Rc::new(RefCell::new(World::default()));
-        let ground = Self { world, services, gate, clock, options, connections: 0 };
-        ground.create_account(ACCOUNT, PASSWORD)?;
-        Ok(ground)
-    }
-
-    fn create_account(&self, name: &str, password: &str) -> Result<(), String> {
-        let credentials = match password {
-            PASSWORD => usual_credentials().clone(),
-            other => quick_hash(&Secret::new(other)),
-        };
-        let new = NewAccount { name: name.into(), credentials, disabled: false };
-        block_on(self.services.store.create_account(new)).map(drop).map_err(|e| e.to_string())
-    }
-
-    async fn mail(&self, account: &str) -> Result<Arc<AccountStore>, Refusal> {
-        let account = self.services.store.account_named(account).await?.ok_or("there is no such account")?;
-        Ok(self.services.store.open_account(account.id).await?)
-    }
-
-    async fn deliver(&self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
-        let Outside::Message { account, mailbox, flags, date, .. } = what else { return Ok(()) };
-        let mail = self.mail(account).await?;
-        let name = columba_store::normalise_name(mailbox)?;
-        let id = mail.tree().mailbox(&name).ok_or_else(|| format!("there is no mailbox {mailbox:?}"))?;
-        let flags: Result<Vec<Flag>, _> = flags.iter().map(|flag| Flag::parse(flag)).collect();
-        let now = DateTime::utc(self.clock.now_millis().div_euclid(1000));
-        let mut delivery = Delivery::begin(&mail);
-        delivery.write(Bytes::copy_from_slice(octets)).await?;
-        let message = delivery.finish(flags?, date.unwrap_or(now)).await?;
-        mail.mailbox(id).await?.append(vec![message]).await?;
-        Ok(())
+        Ok(Self { world, mail, services, gate, options, connections: 0 })
     }
 }
 
 impl Ground for MemoryGround {
     fn outside(&mut self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
-        match what {
-            Outside::Account { name, password } => Ok(self.create_account(name, password)?),
-            Outside::ConnectionsPerAccount(limit) => {
-                self.gate.limit.store(*limit, Ordering::Relaxed);
-                Ok(())
-            }
-            Outside::Mailbox { account, name } => {
-                let name = columba_store::normalise_name(name)?;
-                block_on(async { Ok(self.mail(account).await?.create_mailbox(&name, &[]).await.map(drop)?) })
-            }
-            Outside::Message { .. } => block_on(self.deliver(what, octets)),
+        if let Outside::ConnectionsPerAccount(limit) = what {
+            self.gate.limit.store(*limit, Ordering::Relaxed);
         }
+        self.mail.outside(what, octets)
     }
 
     fn connect(&mut self, peer: Peer) -> Result<Box<dyn Wire>, Refusal> {
@@ -123,11 +77,13 @@ impl Ground for MemoryGround {
             Peer::Tls => (Security::Tls, false),
         };
         let peer = SessionPeer { connection: self.connections, address: None, security, plaintext_allowed };
-        let (end, mut link) = connect(&self.clock, self.options);
+        let (end, mut link) = connect(self.mail.clock(), self.options);
         let mut session = Session::new(self.services.clone(), peer);
+        let client = end.clone();
         let life = async move {
-            // What TLS would be about is what the session does around it.
+            // TLS itself is left out; what matters is what the session does around it.
             while session.run(&mut link).await == End::StartTls {
+                client.discard_unread();
                 session.tls_started();
             }
         };
@@ -137,7 +93,7 @@ impl Ground for MemoryGround {
     }
 
     fn advance(&mut self, by: Duration) -> Result<(), Refusal> {
-        self.clock.advance(by);
+        self.mail.clock().advance(by);
         self.world.borrow().tasks.iter().for_each(|task| task.end.clock_moved());
         Ok(())
     }
@@ -150,18 +106,8 @@ impl Ground for MemoryGround {
         if self.gate.held.load(Ordering::Relaxed) != 0 {
             return Err("a session that is over still counts as logged in".into());
         }
-        let report = block_on(self.services.store.verify(&|_| {})).map_err(|e| e.to_string())?;
-        match report.findings.iter().find(|finding| finding.severity != Severity::Note) {
-            Some(finding) => Err(format!("verify: {}", finding.text)),
-            None => Ok(()),
-        }
+        self.mail.verify()
     }
-}
-
-/// The verifier of [`PASSWORD`], worked out once.
-fn usual_credentials() -> &'static Vec<String> {
-    static CREDENTIALS: OnceLock<Vec<String>> = OnceLock::new();
-    CREDENTIALS.get_or_init(|| columba_auth::hash_password(&Secret::new(PASSWORD)))
 }
 
 /// Counts who is logged in; one account is enough for scripts.

@@ -3,15 +3,18 @@
 
 mod ground;
 mod harness;
+mod mail;
 mod memory;
 mod parse;
 mod play;
 mod response;
+mod shape;
 mod socket;
 mod text;
 
 pub use ground::{Ground, Received, Refusal, Wire};
 pub use harness::{Variant, main};
+pub use mail::MailSide;
 pub use memory::{MemoryGround, block_on};
 pub use parse::{ACCOUNT, Action, Mode, Octets, Outside, PASSWORD, Peer, Script, Step, parse};
 pub use play::{Failure, Outcome, play};

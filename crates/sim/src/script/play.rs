@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::ground::{Ground, Received, Refusal, Wire};
 use super::parse::{self, Action, Mode, Octets, Outside, Peer, Script, Step};
 use super::response::{self, Response};
+use super::shape;
 use super::text::{self, Hole, Names, Sym};
 
 /// How a script ended that did not go well.
@@ -227,7 +228,12 @@ impl Player<'_> {
                 }
                 response.truncate(response.len() - 2);
                 self.check_octets(name, &response, utf8)?;
-                return Ok(response);
+                let well_formed =
+                    response::parse(&text::received(&response), true).and_then(|response| shape::check(&response));
+                return match well_formed {
+                    Ok(()) => Ok(response),
+                    Err(why) => Err(Refusal::Failed(format!("malformed: {why}\n  got: {}", shown(&response)))),
+                };
             }
             match connection.wire.receive(true) {
                 Received::Octets(octets) => connection.unread.extend(octets),

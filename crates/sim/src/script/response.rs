@@ -310,9 +310,19 @@ fn esearch_agrees(expected: &[Node], received: &[Node], names: &mut Names) -> bo
 
 /// Names and values alternate; the pairs may come in any order.
 fn pairs_agree(expected: &[Node], received: &[Node], names: &mut Names) -> bool {
-    let open = expected.iter().any(is_any);
-    let expected: Vec<Node> = expected.iter().filter(|n| !is_any(n)).cloned().collect();
-    let (wanted, got): (Vec<_>, Vec<_>) = (expected.chunks(2).collect(), received.chunks(2).collect());
+    let (mut open, mut wanted) = (false, Vec::new());
+    let mut rest = expected;
+    while let Some((name, values)) = rest.split_first() {
+        // `${*}` in the place of a name allows further pairs, in the place of a value any value.
+        if is_any(name) {
+            open = true;
+            rest = values;
+        } else {
+            wanted.push(&rest[..rest.len().min(2)]);
+            rest = values.get(1..).unwrap_or_default();
+        }
+    }
+    let got: Vec<_> = received.chunks(2).collect();
     if received.len() % 2 != 0 || (!open && wanted.len() != got.len()) {
         return false;
     }
@@ -451,6 +461,9 @@ mod tests {
         assert!(agree("* 1 FETCH (UID 5 FLAGS (\\Seen \\Draft))", "* 1 FETCH (FLAGS (\\Draft \\Seen) UID 5)"));
         assert!(!agree("* 1 FETCH (UID 5)", "* 1 FETCH (UID 5 FLAGS ())"));
         assert!(!agree("* 1 FETCH (UID 5 FLAGS ())", "* 1 FETCH (UID 5)"));
+        assert!(agree("* 1 FETCH (UID 5 ENVELOPE ${*})", "* 1 FETCH (ENVELOPE (NIL NIL) UID 5)"));
+        assert!(!agree("* 1 FETCH (UID 5 ENVELOPE ${*})", "* 1 FETCH (UID 5)"));
+        assert!(agree("* 1 FETCH (UID 5 ${*})", "* 1 FETCH (ENVELOPE (NIL NIL) UID 5)"));
         assert!(agree("* STATUS INBOX (MESSAGES 1 UNSEEN 0)", "* STATUS \"INBOX\" (UNSEEN 0 MESSAGES 1)"));
         assert!(!agree("* STATUS INBOX (MESSAGES 1 UNSEEN 0)", "* STATUS INBOX (UNSEEN 1 MESSAGES 0)"));
         assert!(agree("* SEARCH 2 1", "* SEARCH 1 2"));

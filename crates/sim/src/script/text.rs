@@ -252,32 +252,39 @@ fn literal_at(octets: &[u8], at: usize) -> Option<(bool, usize, usize)> {
 
 /// Whether the expected symbols (no literals) match these octets; what is caught is kept in `names`.
 pub fn matches(expected: &[Sym], octets: &[u8], ignore_case: bool, names: &mut Names) -> bool {
-    let Some((first, rest)) = expected.split_first() else { return octets.is_empty() };
-    match first {
-        Sym::Octet(wanted) => octets.split_first().is_some_and(|(octet, octets)| {
-            let same = octet == wanted || (ignore_case && octet.eq_ignore_ascii_case(wanted));
-            same && matches(rest, octets, ignore_case, names)
-        }),
-        Sym::Hole(Hole::Kept(name, delta)) => kept(name, *delta, names)
-            .and_then(|value| octets.strip_prefix(value.as_slice()))
-            .is_some_and(|octets| matches(rest, octets, ignore_case, names)),
-        Sym::Hole(hole) => (0..=octets.len()).rev().any(|length| {
-            let (taken, octets) = octets.split_at(length);
-            let fits = match hole {
-                Hole::Any => true,
-                Hole::Take(_, class) => class.takes(taken),
-                _ => false,
-            };
-            if !fits || !matches(rest, octets, ignore_case, names) {
-                return false;
-            }
-            if let Hole::Take(Some(name), _) = hole {
-                names.insert(name.clone(), taken.to_vec());
-            }
-            true
-        }),
-        Sym::Literal(_) => false,
+    // Octets are compared in a loop: a literal may be long, placeholders are few.
+    let plain = expected.iter().take_while(|sym| matches!(sym, Sym::Octet(_))).count();
+    let Some((begin, octets)) = octets.split_at_checked(plain) else { return false };
+    let same = |(sym, octet): (&Sym, &u8)| match sym {
+        Sym::Octet(wanted) => wanted == octet || (ignore_case && wanted.eq_ignore_ascii_case(octet)),
+        _ => false,
+    };
+    if !expected.iter().zip(begin).all(same) {
+        return false;
     }
+    let Some((Sym::Hole(hole), rest)) = expected[plain..].split_first() else {
+        return expected.len() == plain && octets.is_empty();
+    };
+    if let Hole::Kept(name, delta) = hole {
+        return kept(name, *delta, names)
+            .and_then(|value| octets.strip_prefix(value.as_slice()))
+            .is_some_and(|octets| matches(rest, octets, ignore_case, names));
+    }
+    (0..=octets.len()).rev().any(|length| {
+        let (taken, octets) = octets.split_at(length);
+        let fits = match hole {
+            Hole::Any => true,
+            Hole::Take(_, class) => class.takes(taken),
+            _ => false,
+        };
+        if !fits || !matches(rest, octets, ignore_case, names) {
+            return false;
+        }
+        if let Hole::Take(Some(name), _) = hole {
+            names.insert(name.clone(), taken.to_vec());
+        }
+        true
+    })
 }
 
 /// What was kept under `name`, with `delta` added when that is not 0.

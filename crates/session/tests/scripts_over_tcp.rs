@@ -1,0 +1,76 @@
+//! Every script in `tests/scripts`, over TCP against the server crate on the memory engine. What a socket cannot show
+//! (the clock, the end of the server, protection by TLS) is passed over here; `scripts.rs` plays it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use columba_server::{Address, Config, ListenerConfig, Protocol, Running, Server, TlsMode};
+use columba_sim::script::{Ground, MailSide, Outside, Peer, Refusal, SocketWire, Variant, Wire, main as play_all};
+use tokio::runtime::Runtime;
+
+fn main() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
+    let runtime = Arc::new(Runtime::new().expect("a runtime"));
+    let ground = move || {
+        let ground = ServerGround { mail: MailSide::new()?, runtime: runtime.clone(), running: None };
+        Ok(Box::new(ground) as Box<dyn Ground>)
+    };
+    let variant = Variant { name: "over TCP", ground: Box::new(ground) };
+    std::process::exit(play_all(&tests.join("scripts"), &tests.join("messages"), &[variant], 4));
+}
+
+/// A server on loopback, started when the first client wants to connect.
+struct ServerGround {
+    mail: MailSide,
+    runtime: Arc<Runtime>,
+    running: Option<(Running, std::net::SocketAddr)>,
+}
+
+impl ServerGround {
+    fn address(&mut self) -> Result<std::net::SocketAddr, Refusal> {
+        if let Some((_, address)) = &self.running {
+            return Ok(*address);
+        }
+        let listener = ListenerConfig { protocol: Protocol::Imap, address: "127.0.0.1:0".parse()?, tls: TlsMode::None };
+        let config =
+            Config { listeners: vec![listener], plaintext_networks: vec!["127.0.0.0/8".parse()?], ..Config::default() };
+        let store = self.mail.store().clone();
+        let (running, address) = self.runtime.block_on(async {
+            let bound = Server::bind(config).await?;
+            let address = bound.addresses().into_iter().next().map(|(_, address)| address);
+            Ok::<_, Refusal>((bound.start(store), address))
+        })?;
+        let Some(Address::Tcp(address)) = address else { return Err(Refusal::Failed("no TCP address".into())) };
+        self.running = Some((running, address));
+        Ok(address)
+    }
+}
+
+impl Ground for ServerGround {
+    fn outside(&mut self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
+        match what {
+            // Nobody knows when the server has noticed that a client is gone.
+            Outside::ConnectionsPerAccount(_) => Err(Refusal::Cannot("connections are counted in memory only")),
+            other => self.mail.outside(other, octets),
+        }
+    }
+
+    fn connect(&mut self, peer: Peer) -> Result<Box<dyn Wire>, Refusal> {
+        match peer {
+            Peer::Trusted => Ok(Box::new(SocketWire::connect(self.address()?)?)),
+            _ => Err(Refusal::Cannot("protection is played in memory only")),
+        }
+    }
+
+    fn advance(&mut self, _by: Duration) -> Result<(), Refusal> {
+        Err(Refusal::Cannot("the clock can be moved in memory only"))
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        if let Some((running, _)) = self.running.take() {
+            self.runtime.block_on(running.shutdown());
+        }
+        self.mail.verify()
+    }
+}

@@ -1,0 +1,164 @@
+//! Holds together: `spec/index.tsv`, what CAPABILITY says in every state, the command table, and the transcripts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use columba_session::COMMANDS;
+use columba_sim::LinkOptions;
+use columba_sim::script::{Ground, MemoryGround, PASSWORD, Peer, Received};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+struct Row {
+    capability: String,
+    built: bool,
+    commands: Vec<String>,
+    scripts: Vec<String>,
+}
+
+fn index() -> Vec<Row> {
+    let text = std::fs::read_to_string(root().join("spec/index.tsv")).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("capability\trfc\ttier\tstatus\tcommands\tscripts"));
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    lines
+        .map(|line| {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [capability, rfc, tier, status, commands, scripts] = columns[..] else { panic!("{line}") };
+            for number in rfc.split(' ') {
+                assert!(number.parse::<u32>().is_ok(), "{capability}: {rfc}");
+            }
+            assert!(["T0", "T1", "T2", "T3", "T4"].contains(&tier), "{capability}: {tier}");
+            assert!(["built", "not"].contains(&status), "{capability}: {status}");
+            Row {
+                capability: capability.into(),
+                built: status == "built",
+                commands: words(commands),
+                scripts: words(scripts),
+            }
+        })
+        .collect()
+}
+
+/// What CAPABILITY says to a client that is protected so, before and after login.
+fn announced(peer: Peer) -> BTreeSet<String> {
+    let mut ground = MemoryGround::new(LinkOptions::default()).unwrap();
+    let mut wire = ground.connect(peer).unwrap();
+    let commands = format!("a CAPABILITY\r\nb LOGIN bob {PASSWORD}\r\nc CAPABILITY\r\nd LOGOUT\r\n");
+    wire.send(commands.as_bytes()).unwrap();
+    let mut said = Vec::new();
+    while let Received::Octets(octets) = wire.receive(true) {
+        said.extend(octets);
+    }
+    let said = String::from_utf8(said).unwrap();
+    let answers: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("* CAPABILITY ")).collect();
+    assert_eq!(answers.len(), 2, "{said}");
+    answers.iter().flat_map(|answer| answer.split(' ')).map(str::to_owned).collect()
+}
+
+/// The row a capability belongs to: `AUTH=PLAIN` belongs to `AUTH=`, `STATUS=SIZE` to itself.
+fn row_name(capability: &str) -> &str {
+    if capability.starts_with("AUTH=") { "AUTH=" } else { capability }
+}
+
+// RFC 9051 §6.1.1: what is announced is there.
+#[test]
+fn what_is_announced_is_built_and_what_is_built_is_announced() {
+    let built: BTreeSet<String> = index().into_iter().filter(|row| row.built).map(|row| row.capability).collect();
+    let all: BTreeSet<String> = [Peer::Trusted, Peer::Plain, Peer::StartTls, Peer::Tls]
+        .into_iter()
+        .flat_map(announced)
+        .map(|capability| row_name(&capability).to_owned())
+        .collect();
+    assert_eq!(all, built);
+}
+
+// RFC 7888 §5: LITERAL+ and LITERAL- are never announced together.
+#[test]
+fn the_two_kinds_of_literals_are_not_announced_together() {
+    let mut ground = MemoryGround::new(LinkOptions::default()).unwrap();
+    let mut wire = ground.connect(Peer::Tls).unwrap();
+    wire.send(format!("a CAPABILITY\r\nb LOGIN bob {PASSWORD}\r\nc CAPABILITY\r\n").as_bytes()).unwrap();
+    let mut said = Vec::new();
+    while let Received::Octets(octets) = wire.receive(true) {
+        said.extend(octets);
+    }
+    let said = String::from_utf8(said).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("CAPABILITY ")).collect();
+    assert_eq!(lines.len(), 4, "{said}");
+    for line in lines {
+        assert_ne!(line.contains("LITERAL+"), line.contains("LITERAL-"), "{line}");
+    }
+}
+
+#[test]
+fn every_command_belongs_to_one_row() {
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in index() {
+        for command in row.commands {
+            owners.entry(command).or_default().push(row.capability.clone());
+        }
+    }
+    for (command, rows) in &owners {
+        assert_eq!(rows.len(), 1, "{command} belongs to {rows:?}");
+    }
+    let indexed: BTreeSet<&str> = owners.keys().map(String::as_str).collect();
+    let table: BTreeSet<&str> = COMMANDS.iter().map(|spec| spec.name).collect();
+    assert_eq!(indexed, table);
+}
+
+#[test]
+fn every_row_is_shown_by_scripts_that_exist() {
+    let scripts = root().join("tests/scripts");
+    for row in index().iter().filter(|row| row.built) {
+        assert!(!row.scripts.is_empty(), "{} is shown by no script", row.capability);
+        for script in &row.scripts {
+            assert!(scripts.join(format!("{script}.script")).is_file(), "{}: {script}", row.capability);
+        }
+    }
+}
+
+/// Every script by its name, with its text.
+fn scripts() -> Vec<(String, String)> {
+    fn find(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => find(&path, found),
+                false if path.extension().is_some_and(|e| e == "script") => found.push(path),
+                false => {}
+            }
+        }
+    }
+    let folder = root().join("tests/scripts");
+    let mut paths = Vec::new();
+    find(&folder, &mut paths);
+    let name = |path: &Path| path.strip_prefix(&folder).unwrap().with_extension("").display().to_string();
+    paths.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn every_script_names_its_rule_and_belongs_to_a_row_or_to_the_limits() {
+    let indexed: BTreeSet<String> = index().into_iter().flat_map(|row| row.scripts).collect();
+    for (name, text) in scripts() {
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with("# ") && first.contains(": "), "{name} does not begin with its rule: {first}");
+        let apart = ["limits/", "rfc5530/", "rfc2180/", "rfc3502/", "bugs/", "rfc9051/11-"];
+        let listed = indexed.contains(&name) || apart.iter().any(|prefix| name.starts_with(prefix));
+        assert!(listed, "{name} is in no row of spec/index.tsv");
+    }
+}
+
+#[test]
+fn every_command_is_sent_by_some_script() {
+    let all: Vec<String> = scripts().into_iter().map(|(_, text)| text.to_ascii_uppercase()).collect();
+    for spec in COMMANDS {
+        let sent = |line: &str| {
+            let Some((_, command)) = line.split_once("C: ") else { return false };
+            command.split(' ').skip(1).take(2).any(|word| word == spec.name)
+        };
+        assert!(all.iter().any(|text| text.lines().any(sent)), "no script sends {}", spec.name);
+    }
+}
