@@ -32,23 +32,21 @@ pub(crate) struct Certificate {
 /// When files cannot be read or written, or the system gives no random numbers.
 pub(crate) fn find_or_make(data: &Path, host_name: &str, addresses: &[IpAddr]) -> Result<Certificate, Failure> {
     let directory = data.join("tls");
-    let found = |is_new| Certificate {
-        certificate: directory.join("certificate.pem"),
-        key: directory.join("key.pem"),
-        is_new,
-    };
+    let found =
+        |is_new| Certificate { certificate: directory.join("certificate.pem"), key: directory.join("key.pem"), is_new };
     let paths = found(false);
     if paths.key.exists() && is_fresh(&paths.certificate) {
         return Ok(paths);
     }
-    let (certificate, key) = make(host_name, addresses)
-        .map_err(|error| Failure::new(format!("no certificate could be made: {error}")))?;
+    let (certificate, key) =
+        make(host_name, addresses).map_err(|error| Failure::new(format!("no certificate could be made: {error}")))?;
     let written = DirBuilder::new().mode(0o700).recursive(true).create(&directory).and_then(|()| {
         // The key first: a certificate is never there without its key.
         write_private(&paths.key, &key, 0o600)?;
         write_private(&paths.certificate, &certificate, 0o644)
     });
-    written.map_err(|error| Failure::new(format!("the certificate cannot be kept in {}: {error}", directory.display())))?;
+    written
+        .map_err(|error| Failure::new(format!("the certificate cannot be kept in {}: {error}", directory.display())))?;
     Ok(found(true))
 }
 
@@ -60,7 +58,8 @@ fn is_fresh(certificate: &Path) -> bool {
 
 fn make(host_name: &str, addresses: &[IpAddr]) -> Result<(String, String), rcgen::Error> {
     let mut names = vec!["localhost".to_owned()];
-    let usable = |name: &str| name.is_ascii() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    let usable =
+        |name: &str| name.is_ascii() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
     if host_name != "localhost" && usable(host_name) {
         names.push(host_name.to_owned());
     }

@@ -20,6 +20,8 @@ pub(crate) struct Guide {
     pub(crate) account: QuickAccount,
     /// Things that are not as one would expect.
     pub(crate) notes: Vec<String>,
+    /// How this program was called, so that lines can be pasted.
+    pub(crate) program: String,
 }
 
 /// Where the server can be reached, as it really listens.
@@ -91,7 +93,8 @@ impl Guide {
         }
         if self.reachable.is_local() {
             out.push_str("\nIt listens on this machine alone. To try it from a phone, start it with\n");
-            out.push_str("  columba quickstart --imap 0.0.0.0:1143 --imaps 0.0.0.0:1993\n");
+            let (program, data) = (&self.program, self.data());
+            let _ = writeln!(out, "  {program} quickstart --data {data} --imap 0.0.0.0:1143 --imaps 0.0.0.0:1993");
         }
         self.write_clients(&mut out);
         self.write_delivery(&mut out);
@@ -106,7 +109,8 @@ impl Guide {
             (None, true) => "the one you gave".into(),
             (None, false) => {
                 let name = &self.account.name;
-                format!("was shown at the first start; `columba account passwd {name} --data {}` sets another", self.data())
+                let (program, data) = (&self.program, self.data());
+                format!("was shown at the first start; `{program} account passwd {name} --data {data}` sets another")
             }
         }
     }
@@ -116,10 +120,10 @@ impl Guide {
     }
 
     fn commands(&self) -> String {
-        let (name, data) = (&self.account.name, self.data());
+        let (name, data, program) = (&self.account.name, self.data(), &self.program);
         format!(
-            "  columba account add NAME --data {data}\n  columba import maildir {name} ~/Maildir --data {data}\n  \
-             columba import mbox {name} /var/mail/{name} --data {data}\n"
+            "  {program} account add NAME --data {data}\n  {program} import maildir {name} ~/Maildir --data {data}\n  \
+             {program} import mbox {name} /var/mail/{name} --data {data}\n"
         )
     }
 
@@ -148,9 +152,8 @@ impl Guide {
             );
         }
         if let Some((host, port)) = host_and_port(&self.reachable.imaps) {
-            let starttls = host_and_port(&self.reachable.imap).map_or(String::new(), |(_, port)| {
-                format!(", or port {port} with STARTTLS")
-            });
+            let starttls = host_and_port(&self.reachable.imap)
+                .map_or(String::new(), |(_, port)| format!(", or port {port} with STARTTLS"));
             let _ = write!(
                 out,
                 "\nThunderbird (set up by hand; it asks once whether to trust the certificate):\n  Server {host}, port {port}, \
@@ -214,10 +217,19 @@ fn others_may_reach(path: &Path) -> bool {
     path.ancestors().skip(1).all(|directory| directory.metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0))
 }
 
+/// How this program was called, as a shell would take it.
+pub(crate) fn program() -> String {
+    shell_word(&std::env::args().next().unwrap_or_else(|| "columba".into()))
+}
+
 /// A word as a shell takes it for one.
 fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// The first message of an account, lines ended as RFC 5322 §2.3 wants them.
@@ -266,7 +278,8 @@ mod tests {
         };
         let account = QuickAccount { name: "ann".into(), made_up: made_up.map(String::from), is_new };
         let (data, certificate) = ("/d d".into(), "/d d/tls/certificate.pem".into());
-        Guide { data, certificate, reachable, account, notes: vec!["Port 143 needs root; 1143 is used instead.".into()] }
+        let notes = vec!["Port 143 needs root; 1143 is used instead.".into()];
+        Guide { data, certificate, reachable, account, notes, program: "columba".into() }
     }
 
     #[test]

@@ -105,7 +105,10 @@ mod tests {
     #[test]
     fn numbers_are_printed_for_people() {
         assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([size(999), size(999_949), size(999_960), size(1_500_000_000)], ["999 B", "999.9 KB", "1.0 MB", "1.5 GB"]);
+        assert_eq!(
+            [size(999), size(999_949), size(999_960), size(1_500_000_000)],
+            ["999 B", "999.9 KB", "1.0 MB", "1.5 GB"]
+        );
         assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
         assert_eq!(seconds(Duration::from_secs(185)), "3 min 5 s");
         assert_eq!(moment(0), "1970-01-01 00:00 UTC");

@@ -29,7 +29,8 @@ pub(super) async fn show(store: &Store, name: &str) -> Result<Reply, Trouble> {
 }
 
 pub(super) async fn create(store: &Store, accounts: Vec<AccountToMake>) -> Result<Reply, Trouble> {
-    let new = accounts.into_iter().map(|a| NewAccount { name: a.name, credentials: a.credentials, disabled: a.disabled });
+    let new =
+        accounts.into_iter().map(|a| NewAccount { name: a.name, credentials: a.credentials, disabled: a.disabled });
     let made = store.create_accounts(new.collect()).await;
     let told = made.into_iter().map(|result| match result {
         Ok(account) => Ok(info(&account)),

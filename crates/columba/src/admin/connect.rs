@@ -50,9 +50,10 @@ pub(crate) struct FrameWriter(BufWriter<Box<dyn AsyncWrite + Send + Unpin>>);
 impl FrameReader {
     /// The next thing that was said, or octets.
     pub(crate) async fn frame(&mut self) -> Result<Frame, Failure> {
-        frame::read(&mut self.0).await.map_err(|error| broken(&error))?.ok_or_else(|| {
-            broken(&io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"))
-        })
+        frame::read(&mut self.0)
+            .await
+            .map_err(|error| broken(&error))?
+            .ok_or_else(|| broken(&io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")))
     }
 
     /// The next answer; a refusal is a failure.
@@ -132,7 +133,9 @@ impl Connection {
 pub(crate) async fn connect(config: &Config, missing: Missing) -> Result<Connection, Failure> {
     if missing == Missing::Refuse && !config.data.join("format").exists() {
         let what = format!("there is no Columba data in {}", config.data.display());
-        return Err(Failure::new(what).hint("check --data or --config; `columba serve` and `columba account add` make it"));
+        return Err(
+            Failure::new(what).hint("check --data or --config; `columba serve` and `columba account add` make it")
+        );
     }
     let started = Instant::now();
     loop {

@@ -46,11 +46,7 @@ pub(super) async fn export(
     Ok(Reply::Export(ExportStep::Finished))
 }
 
-fn choose(
-    mail: &AccountStore,
-    account: &str,
-    mailboxes: &[String],
-) -> Result<Vec<(MailboxName, MailboxId)>, Trouble> {
+fn choose(mail: &AccountStore, account: &str, mailboxes: &[String]) -> Result<Vec<(MailboxName, MailboxId)>, Trouble> {
     let tree = mail.tree();
     if mailboxes.is_empty() {
         return Ok(tree.iter().filter_map(|(name, entry)| Some((name.clone(), entry.mailbox?))).collect());
@@ -139,7 +135,9 @@ async fn message(
                 at += octets.len() as u64;
                 conversation.to.octets(&octets).await?;
             }
-            Ok(_) => return say(conversation, trouble(origin(), &StoreError::Corrupt("it ends too early".into()))).await,
+            Ok(_) => {
+                return say(conversation, trouble(origin(), &StoreError::Corrupt("it ends too early".into()))).await;
+            }
             Err(error) => return say(conversation, trouble(origin(), &error)).await,
         }
     }

@@ -95,7 +95,10 @@ pub(super) async fn open(store: &Store, account: &str) -> Result<Arc<AccountStor
 
 pub(super) fn parse_name(text: &str) -> Result<MailboxName, Trouble> {
     normalise_name(text).map_err(|reason| {
-        Trouble::with_hint(format!("{text:?} cannot be a mailbox: {reason}"), "levels are separated by /, as in Work/2026")
+        Trouble::with_hint(
+            format!("{text:?} cannot be a mailbox: {reason}"),
+            "levels are separated by /, as in Work/2026",
+        )
     })
 }
 

@@ -71,7 +71,10 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// It was not done, for that reason; what helps.
-    Failed { reason: String, hint: Option<String> },
+    Failed {
+        reason: String,
+        hint: Option<String>,
+    },
     Done,
     Accounts(Vec<AccountInfo>),
     Account(AccountInfo),
@@ -81,7 +84,11 @@ pub(crate) enum Reply {
     Mailbox(MailboxInfo),
     Import(ImportNews),
     Export(ExportStep),
-    Verifying { accounts: u64, messages: u64, bytes: u64 },
+    Verifying {
+        accounts: u64,
+        messages: u64,
+        bytes: u64,
+    },
     Verified(Verified),
 }
 

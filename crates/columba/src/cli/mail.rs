@@ -21,7 +21,7 @@ pub(crate) struct ImportHow {
     #[arg(long)]
     pub(crate) skip_duplicates: bool,
 
-    /// Keep lines that end in a bare LF; otherwise a Unix file's lines get CRLF, as IMAP wants them
+    /// Keep lines that end in a bare LF; otherwise the lines of a file whose first line does get CRLF, as IMAP wants it
     #[arg(long)]
     pub(crate) keep_line_ends: bool,
 }

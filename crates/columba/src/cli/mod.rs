@@ -145,9 +145,7 @@ pub(crate) enum Account {
     List,
     /// Show one account and how much mail it has
     #[command(after_help = "Example:\n  columba account show ann")]
-    Show {
-        name: String,
-    },
+    Show { name: String },
     /// Set an account's password; its connections end
     #[command(after_help = "Examples:\n  columba account passwd ann\n  columba account passwd ann --random")]
     Passwd {
@@ -157,14 +155,10 @@ pub(crate) enum Account {
     },
     /// Let nobody log in to an account; its connections end, its mail stays, new mail is refused
     #[command(after_help = "Example:\n  columba account disable ann")]
-    Disable {
-        name: String,
-    },
+    Disable { name: String },
     /// Undo `disable`
     #[command(after_help = "Example:\n  columba account enable ann")]
-    Enable {
-        name: String,
-    },
+    Enable { name: String },
     /// Delete an account and all its mail
     #[command(after_help = "Example:\n  columba account delete ann --yes")]
     Delete {
@@ -190,15 +184,10 @@ pub(crate) enum Account {
 pub(crate) enum Mailbox {
     /// List an account's mailboxes
     #[command(after_help = "Example:\n  columba mailbox list ann")]
-    List {
-        account: String,
-    },
+    List { account: String },
     /// Show one mailbox
     #[command(after_help = "Example:\n  columba mailbox show ann Work/2026")]
-    Show {
-        account: String,
-        mailbox: String,
-    },
+    Show { account: String, mailbox: String },
     /// Make a mailbox, subscribed, with those above it
     #[command(after_help = "Examples:\n  columba mailbox create ann Work/2026\n  \
         columba mailbox create ann Spam --use junk")]
@@ -258,7 +247,8 @@ mod tests {
         for (name, command) in leaves(&Cli::command(), "") {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "{name} has no example");
-            let examples = help.lines().filter_map(|line| line.split("columba ").nth(1).filter(|_| line.starts_with("  ")));
+            let examples =
+                help.lines().filter_map(|line| line.split("columba ").nth(1).filter(|_| line.starts_with("  ")));
             let mut tried = 0;
             for example in examples {
                 let words = example.split("   ").next().unwrap_or_default().split('>').next().unwrap_or_default();

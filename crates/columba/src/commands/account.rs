@@ -86,7 +86,9 @@ async fn list(place: &Place, output: Output) -> Result<(), Failure> {
     connection.close().await;
     let accounts = accounts?;
     let mut rows = vec![["NAME", "STATE", "MADE", "PASSWORD"].map(String::from).to_vec()];
-    rows.extend(accounts.iter().map(|a| vec![a.name.clone(), state(a).into(), moment(a.created), a.schemes.join(", ")]));
+    rows.extend(
+        accounts.iter().map(|a| vec![a.name.clone(), state(a).into(), moment(a.created), a.schemes.join(", ")]),
+    );
     let text = if accounts.is_empty() {
         "There is no account yet. `columba account add NAME` makes one.".to_owned()
     } else {
@@ -260,7 +262,8 @@ async fn make_all(
     while accounts.peek().is_some() {
         let (mut lines, mut step, mut room) = (Vec::new(), Vec::new(), ADMIN_FRAME_BYTES / 2);
         while step.len() < ADMIN_ACCOUNTS {
-            let Some((line, account)) = accounts.next_if(|(_, account)| step.is_empty() || weight(account) <= room) else {
+            let Some((line, account)) = accounts.next_if(|(_, account)| step.is_empty() || weight(account) <= room)
+            else {
                 break;
             };
             room = room.saturating_sub(weight(&account));

@@ -13,9 +13,9 @@ use super::serve::{Serving, bind, has_ipv6, open};
 use crate::admin::AdminSocket;
 use crate::certificate;
 use crate::cli::{Place, Quickstart};
-use crate::config::{Address, Config, Listener, Protocol, Tls, TlsFiles};
+use crate::config::{Address, Config, Listener, Protocol, TlsFiles, TlsMode};
 use crate::failure::Failure;
-use crate::guide::{Guide, Reachable, welcome};
+use crate::guide::{Guide, Reachable, program, welcome};
 use crate::output::{Output, print};
 use crate::password_entry::{Entered, from_stdin, random};
 use crate::place::{QUICKSTART_DATA, absolute};
@@ -43,7 +43,7 @@ pub(super) async fn run(place: &Place, options: Quickstart, output: Output) -> R
     let reachable = Reachable::of(&bound.addresses());
     let admin = AdminSocket::bind(&data)?;
     let serving = Serving::start(bound, store, admin)?;
-    let guide = Guide { data, certificate: made.certificate, reachable, account, notes: ports };
+    let guide = Guide { data, certificate: made.certificate, reachable, account, notes: ports, program: program() };
     match output {
         Output::Text => print(&guide.text()),
         Output::Json => print(&guide.json()),
@@ -63,13 +63,13 @@ fn tcp(address: &Address) -> Option<SocketAddr> {
 fn choose_listeners(config: &mut Config, options: &Quickstart) -> Vec<String> {
     let mut notes = Vec::new();
     let mut listeners = Vec::new();
-    let kinds = [(&options.imap, 143, 1143, Tls::StartTls), (&options.imaps, 993, 1993, Tls::Implicit)];
+    let kinds = [(&options.imap, 143, 1143, TlsMode::StartTls), (&options.imaps, 993, 1993, TlsMode::Implicit)];
     for (chosen, usual, other, tls) in kinds {
         let addresses = if chosen.is_empty() { loopback(usual, other, &mut notes) } else { chosen.clone() };
         listeners.extend(addresses.into_iter().map(|address| Listener { protocol: Protocol::Imap, address, tls }));
     }
     let lmtp = options.lmtp.clone().unwrap_or_else(|| Address::Unix(config.data.join("lmtp")));
-    listeners.push(Listener { protocol: Protocol::Lmtp, address: lmtp, tls: Tls::None });
+    listeners.push(Listener { protocol: Protocol::Lmtp, address: lmtp, tls: TlsMode::None });
     config.listeners = listeners;
     notes
 }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::{AdminSocket, Barring, OpenFailure, open_store};
 use crate::cli::Place;
-use crate::config::{self, Config, Protocol, Tls};
+use crate::config::{self, Config, Protocol};
 use crate::failure::Failure;
 use crate::output::{Output, print};
 use crate::place::configuration;
@@ -34,7 +34,9 @@ pub(super) async fn run(place: &Place, output: Output) -> Result<(), Failure> {
     let ready: Vec<String> = addresses.iter().map(|(listener, address)| describe(listener, address)).collect();
     match output {
         Output::Text => print(&format!("Ready: {}", ready.join(", "))),
-        Output::Json => print(&json!({ "ready": true, "data": config.data, "listeners": listeners(&addresses) }).to_string()),
+        Output::Json => {
+            print(&json!({ "ready": true, "data": config.data, "listeners": listeners(&addresses) }).to_string())
+        }
     }
     serving.until_told().await;
     Ok(())
@@ -65,7 +67,8 @@ pub(super) fn listeners(addresses: &[(ListenerConfig, Address)]) -> Vec<serde_js
 
 /// A machine without IPv6 is no reason not to serve, as long as nobody asked for IPv6.
 fn drop_ipv6_defaults(config: &mut Config) {
-    let by_default = Config { tls: config.tls.clone(), ..Config::defaults(config.data.clone()) }.with_default_listeners();
+    let by_default =
+        Config { tls: config.tls.clone(), ..Config::defaults(config.data.clone()) }.with_default_listeners();
     if config.listeners == by_default.listeners && !has_ipv6() {
         config.listeners.retain(|listener| !matches!(listener.address, config::Address::Tcp(ip) if ip.is_ipv6()));
     }
@@ -78,7 +81,9 @@ pub(super) fn has_ipv6() -> bool {
 /// Opens the store for a server.
 pub(super) async fn open(config: &Config) -> Result<Store, Failure> {
     open_store(config).await.map_err(|failure| match failure {
-        OpenFailure::InUse(what) => Failure::new(what).hint("is it serving already? end that one, or choose another --data"),
+        OpenFailure::InUse(what) => {
+            Failure::new(what).hint("is it serving already? end that one, or choose another --data")
+        }
         OpenFailure::Other(failure) => failure,
     })
 }
@@ -102,15 +107,15 @@ fn server_config(config: &Config) -> columba_server::Config {
             config::Address::Unix(path) => Address::Unix(path.clone()),
         },
         tls: match listener.tls {
-            Tls::StartTls => TlsMode::StartTls,
-            Tls::Implicit => TlsMode::Implicit,
-            Tls::None => TlsMode::None,
+            config::TlsMode::StartTls => TlsMode::StartTls,
+            config::TlsMode::Implicit => TlsMode::Implicit,
+            config::TlsMode::None => TlsMode::None,
         },
     };
-    let tls = config.tls.as_ref().map(|files| columba_server::TlsFiles {
-        certificate: files.certificate.clone(),
-        key: files.key.clone(),
-    });
+    let tls = config
+        .tls
+        .as_ref()
+        .map(|files| columba_server::TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() });
     // Both crates write networks the same way, and the configuration has checked them.
     let networks = config.auth.plaintext_networks.iter().filter_map(|network| network.to_string().parse().ok());
     columba_server::Config {
@@ -208,7 +213,11 @@ async fn reclaim(store: Store) {
         tokio::time::sleep(limits::RECLAIM_INTERVAL).await;
         match store.reclaim().await {
             Ok(reclaimed) if reclaimed.messages > 0 || reclaimed.bytes > 0 => {
-                info!(messages = reclaimed.messages, bytes = reclaimed.bytes, "space of expunged messages was given back");
+                info!(
+                    messages = reclaimed.messages,
+                    bytes = reclaimed.bytes,
+                    "space of expunged messages was given back"
+                );
             }
             Ok(_) => {}
             Err(error) => warn!(%error, "space of expunged messages could not be given back"),

@@ -86,7 +86,10 @@ impl FromStr for Address {
             return wrong("has a bad port", format!("write {host}: and a port from 0 to 65535"));
         }
         if host.is_empty() || host == "*" {
-            return wrong("has no IP address", format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for IPv6"));
+            return wrong(
+                "has no IP address",
+                format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for IPv6"),
+            );
         }
         if host.parse::<Ipv6Addr>().is_ok() {
             return wrong("needs brackets", format!("write [{host}]:{port}"));
@@ -94,7 +97,10 @@ impl FromStr for Address {
         if host == "localhost" {
             return wrong("has a host name", format!("write 127.0.0.1:{port} or [::1]:{port}"));
         }
-        wrong("has no IP address", format!("names are not looked up: write the IP address, for instance 0.0.0.0:{port}"))
+        wrong(
+            "has no IP address",
+            format!("names are not looked up: write the IP address, for instance 0.0.0.0:{port}"),
+        )
     }
 }
 

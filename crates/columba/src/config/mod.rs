@@ -51,7 +51,7 @@ pub(crate) struct Config {
 pub(crate) struct Listener {
     pub(crate) protocol: Protocol,
     pub(crate) address: Address,
-    pub(crate) tls: Tls,
+    pub(crate) tls: TlsMode,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -68,13 +68,13 @@ impl Protocol {
 /// How a listener's connections are protected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Tls {
+pub(crate) enum TlsMode {
     StartTls,
     Implicit,
     None,
 }
 
-impl Tls {
+impl TlsMode {
     pub(crate) const WORDS: [(&'static str, Self); 3] =
         [("starttls", Self::StartTls), ("implicit", Self::Implicit), ("none", Self::None)];
 }
@@ -172,14 +172,17 @@ impl Config {
         };
         let imap = if self.tls.is_some() {
             let (v4, v6) = ("0.0.0.0", "::");
-            let with_starttls = [imap(v4, 143, Tls::StartTls), imap(v6, 143, Tls::StartTls)];
-            with_starttls.into_iter().chain([imap(v4, 993, Tls::Implicit), imap(v6, 993, Tls::Implicit)]).collect()
+            let with_starttls = [imap(v4, 143, TlsMode::StartTls), imap(v6, 143, TlsMode::StartTls)];
+            with_starttls
+                .into_iter()
+                .chain([imap(v4, 993, TlsMode::Implicit), imap(v6, 993, TlsMode::Implicit)])
+                .collect()
         } else {
-            vec![imap("127.0.0.1", 143, Tls::None), imap("::1", 143, Tls::None)]
+            vec![imap("127.0.0.1", 143, TlsMode::None), imap("::1", 143, TlsMode::None)]
         };
         self.listeners = imap.into_iter().flatten().collect();
         let lmtp = Address::Unix(self.data.join("lmtp"));
-        self.listeners.push(Listener { protocol: Protocol::Lmtp, address: lmtp, tls: Tls::None });
+        self.listeners.push(Listener { protocol: Protocol::Lmtp, address: lmtp, tls: TlsMode::None });
     }
 
     /// The file that says all of this, for `columba config show`.
@@ -191,7 +194,7 @@ impl Config {
         for listener in &self.listeners {
             let protocol = word_of(&Protocol::WORDS, listener.protocol);
             let address = text(&listener.address.to_string());
-            let tls = word_of(&Tls::WORDS, listener.tls);
+            let tls = word_of(&TlsMode::WORDS, listener.tls);
             let _ = write!(out, "\n[[listener]]\nprotocol = \"{protocol}\"\naddress = {address}\ntls = \"{tls}\"\n");
         }
         if let Some(tls) = &self.tls {
@@ -231,9 +234,10 @@ mod tests {
         let read_back = read(commented, Path::new("/etc/columba")).unwrap();
         assert_eq!(read_back, read("", Path::new("/etc/columba")).unwrap());
         // Every commented-out setting is one that could be written: without its `#` the file has no unknown setting.
-        let opened: String = commented.lines().map(|l| l.strip_prefix('#').unwrap_or(l)).fold(String::new(), |a, l| {
-            if l.contains(" = ") || l.starts_with('[') { a + l + "\n" } else { a }
-        });
+        let opened: String = commented
+            .lines()
+            .map(|l| l.strip_prefix('#').unwrap_or(l))
+            .fold(String::new(), |a, l| if l.contains(" = ") || l.starts_with('[') { a + l + "\n" } else { a });
         let mistakes = read(&opened, Path::new("/etc/columba")).err().unwrap_or_default();
         assert!(mistakes.iter().all(|m| !m.what.contains("no setting")), "{mistakes:?}");
     }

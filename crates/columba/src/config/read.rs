@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::address::{Address, Unreadable};
 use super::mistake::Mistake;
 use super::reader::{Reader, Section, Spanned};
-use super::{Config, Listener, Protocol, Tls, TlsFiles, VERSION};
+use super::{Config, Listener, Protocol, TlsFiles, TlsMode, VERSION};
 
 const TOP: &[&str] = &["version", "data", "host_name", "listener", "tls", "auth", "limits", "store"];
 const LISTENER: &[&str] = &["protocol", "address", "tls"];
@@ -207,15 +207,15 @@ fn read_listener_tls(
     section: &Section<'_>,
     protocol: Option<Protocol>,
     tls_written: bool,
-) -> Tls {
+) -> TlsMode {
     let by_default = match protocol {
-        Some(Protocol::Imap) if tls_written => Tls::StartTls,
-        _ => Tls::None,
+        Some(Protocol::Imap) if tls_written => TlsMode::StartTls,
+        _ => TlsMode::None,
     };
-    let Some(tls) = reader.word(section, "tls", &Tls::WORDS) else { return by_default };
-    if tls.value != Tls::None && protocol == Some(Protocol::Lmtp) {
+    let Some(tls) = reader.word(section, "tls", &TlsMode::WORDS) else { return by_default };
+    if tls.value != TlsMode::None && protocol == Some(Protocol::Lmtp) {
         reader.mistake(&tls.span, "LMTP has no TLS here", "write tls = \"none\", and use a Unix socket or loopback");
-    } else if tls.value != Tls::None && !tls_written {
+    } else if tls.value != TlsMode::None && !tls_written {
         let what = "this listener wants TLS, and there is no certificate";
         reader.mistake(&tls.span, what, "add a [tls] table with `certificate` and `key`");
     }
@@ -249,7 +249,8 @@ fn collide(a: &Address, b: &Address) -> bool {
         (Address::Tcp(a), Address::Tcp(b)) => {
             let any = |x: &SocketAddr| x.ip().is_unspecified();
             let same_family = a.is_ipv4() == b.is_ipv4();
-            let covers = |wide: &SocketAddr, one: &SocketAddr| any(wide) && (same_family || (wide.is_ipv6() && !any(one)));
+            let covers =
+                |wide: &SocketAddr, one: &SocketAddr| any(wide) && (same_family || (wide.is_ipv6() && !any(one)));
             a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
         }
         (a, b) => a == b,
@@ -270,7 +271,7 @@ mod tests {
         let config = read("", Path::new("/etc")).unwrap();
         assert_eq!(config.data, Path::new("/var/lib/columba"));
         assert_eq!(config.listeners.len(), 3);
-        assert!(config.listeners.iter().all(|l| l.tls == Tls::None));
+        assert!(config.listeners.iter().all(|l| l.tls == TlsMode::None));
     }
 
     #[test]
@@ -396,7 +397,7 @@ c.toml:13:15: /nonexistent/missing.pem cannot be read: No such file or directory
         let config = read(text, dir.path()).unwrap();
         assert_eq!(config.listeners.len(), 5);
         let one = format!("{text}[[listener]]\nprotocol = \"imap\"\naddress = \"[::]:143\"\n");
-        assert_eq!(read(&one, dir.path()).unwrap().listeners[0].tls, Tls::StartTls);
+        assert_eq!(read(&one, dir.path()).unwrap().listeners[0].tls, TlsMode::StartTls);
         let swapped = "[tls]\ncertificate = \"k.pem\"\nkey = \"c.pem\"\n";
         let found = read(swapped, dir.path()).unwrap_err();
         assert!(found.iter().all(|m| m.fix == "are `certificate` and `key` swapped?"), "{found:?}");

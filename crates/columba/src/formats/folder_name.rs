@@ -37,7 +37,7 @@ fn decode_component(octets: &[u8]) -> String {
     // Dovecot's listescape writes what cannot stand in a file name as \ and two hexadecimal digits. A slash within a
     // component cannot stay one: it would make a level that was not there.
     let text = text.replace("\\2e", ".").replace("\\2f", "_").replace("\\5c", "\\");
-    text.replace('/', "_").replace('\u{fffd}', "_")
+    text.replace(['/', '\u{fffd}'], "_")
 }
 
 /// The directory of a folder in a Maildir++: `.A.B`; empty for INBOX, which is the directory itself.

@@ -69,7 +69,8 @@ fn dovecot_accounts_are_imported_and_bad_lines_told() {
     assert!(!ran.stdout.contains("secret"));
     assert_eq!(home.json(&["account", "show", "dan"])["disabled"], true);
 
-    let from_stdin = home.run_with_input(&["account", "import", "-", "--default-scheme", "PLAIN"], "cat:secret\nann:x\n");
+    let from_stdin =
+        home.run_with_input(&["account", "import", "-", "--default-scheme", "PLAIN"], "cat:secret\nann:x\n");
     let from_stdin = from_stdin.failed(1, &["1 line was not imported"]);
     assert!(from_stdin.stdout.contains("Made 1 account.\nline 2: there is an account of that name already"));
     home.run(&["account", "import", "users", "--default-scheme", "ROT13"]).failed(1, &["ROT13"]);
@@ -98,7 +99,8 @@ fn mailboxes_are_made_shown_and_deleted() {
     assert_eq!(home.json(&["mailbox", "show", "ann", "inbox"])["name"], "INBOX");
     home.run(&["mailbox", "create", "ann", "Work/Über"]).failed(1, &["there is one of that name already"]);
     home.run(&["mailbox", "create", "ann", "a//b"]).failed(1, &["cannot be a mailbox", "separated by /"]);
-    home.run(&["mailbox", "create", "ann", "x", "--use", "important"]).failed(1, &["another mailbox has that special use"]);
+    home.run(&["mailbox", "create", "ann", "x", "--use", "important"])
+        .failed(1, &["another mailbox has that special use"]);
     home.run(&["mailbox", "delete", "ann", "Nope", "--yes"]).failed(1, &["ann has no mailbox Nope"]);
     home.run(&["mailbox", "delete", "ann", "INBOX", "--yes"]).failed(1, &["INBOX"]);
     home.run(&["mailbox", "delete", "ann", "Work/Über", "--yes"]).ok();

@@ -50,7 +50,9 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn a_wrong_command_line_is_status_2() {
     let home = Home::new();
-    for args in [&["frobnicate"][..], &["account", "add"], &["import", "maildir", "ann"], &["quickstart", "--imap", "143"]] {
+    for args in
+        [&["frobnicate"][..], &["account", "add"], &["import", "maildir", "ann"], &["quickstart", "--imap", "143"]]
+    {
         Ran::new(args, home.command(args).output().unwrap()).failed(2, &["error"]);
     }
     let nothing: &[&str] = &[];

@@ -1,5 +1,7 @@
 //! The built binary as people and scripts use it: on data directories of its own, alone and beside a server.
 
+#![allow(clippy::unwrap_used)]
+
 mod accounts;
 mod configuration;
 mod harness;

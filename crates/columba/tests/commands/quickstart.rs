@@ -40,7 +40,8 @@ fn the_first_start_makes_all_and_the_second_keeps_it() {
 #[test]
 fn people_are_told_what_to_do_next() {
     let home = Home::new();
-    let mut command = home.command(&["quickstart", "--account", "ann", "--imap", "127.0.0.1:0", "--imaps", "127.0.0.1:0"]);
+    let mut command =
+        home.command(&["quickstart", "--account", "ann", "--imap", "127.0.0.1:0", "--imaps", "127.0.0.1:0"]);
     command.arg("--password-stdin").stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"chosen secret\n").unwrap();

@@ -22,6 +22,12 @@ const LETTERS: [(char, &str); 6] = [
 const KEYWORDS_FILE: &str = "dovecot-keywords";
 const SUBSCRIPTIONS_FILE: &str = "subscriptions";
 
+/// What stands in the names of files that Columba wrote octet by octet, and after which the size follows. Reading such a
+/// file back changes no line end: what went out comes in again, however odd it is.
+const EXACT_MARK: &str = ".columba,S=";
+/// The same place in a name where line ends were changed.
+const LF_MARK: &str = ".columba-lf";
+
 /// Keywords that have a letter.
 const KEYWORD_LETTERS: usize = 26;
 

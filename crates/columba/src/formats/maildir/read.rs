@@ -9,8 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use columba_types::{DateTime, Flag, Keyword, MailboxName, limits};
 
 use super::super::folder_name::from_components;
-use super::super::{Folder, Found, Octets, Problem, Source, Target, flags_of};
-use super::{KEYWORDS_FILE, SUBSCRIPTIONS_FILE, flag_of_letter};
+use super::super::{Folder, Found, LineEnds, Octets, Problem, Source, Target, flags_of};
+use super::{EXACT_MARK, KEYWORDS_FILE, SUBSCRIPTIONS_FILE, flag_of_letter};
 
 /// A Maildir and all its folders, listed.
 #[derive(Debug)]
@@ -54,7 +54,10 @@ impl MaildirSource {
             source.read_subscriptions(root);
         }
         if source.directories.is_empty() {
-            return Err(Problem::at(root, "this is no Maildir: neither it nor a folder in it has a directory cur or new"));
+            return Err(Problem::at(
+                root,
+                "this is no Maildir: neither it nor a folder in it has a directory cur or new",
+            ));
         }
         Ok(source)
     }
@@ -183,7 +186,9 @@ impl Source for MaildirSource {
         let opened = File::open(&path).map_err(problem)?;
         let metadata = opened.metadata().map_err(problem)?;
         let internal_date = metadata.modified().map_or(DateTime::utc(0), moment);
-        let octets = Octets::read(opened, 0..metadata.len(), false, self.target.line_ends).map_err(problem)?;
+        let exact = memchr::memmem::find(file.name.as_bytes(), EXACT_MARK.as_bytes()).is_some();
+        let line_ends = if exact { LineEnds::Keep } else { self.target.line_ends };
+        let octets = Octets::read(opened, 0..metadata.len(), false, line_ends).map_err(problem)?;
         let flags = if file.in_new { Vec::new() } else { flags_of_name(&file.name, &directory.keywords) };
         Ok(Found { flags, internal_date, octets, origin: path.display().to_string() })
     }

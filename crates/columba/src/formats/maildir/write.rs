@@ -11,7 +11,7 @@ use columba_types::{DateTime, MailboxName, Uid};
 use super::super::Problem;
 use super::super::folder_name::maildir_directory;
 use super::super::lines::LfLines;
-use super::{KEYWORD_LETTERS, KEYWORDS_FILE, SUBSCRIPTIONS_FILE, letter_of_flag};
+use super::{EXACT_MARK, KEYWORD_LETTERS, KEYWORDS_FILE, LF_MARK, SUBSCRIPTIONS_FILE, letter_of_flag};
 
 /// A Maildir that is being written.
 #[derive(Debug)]
@@ -80,8 +80,8 @@ impl MaildirWriter {
     ) -> Result<NewFile, Problem> {
         let letters = self.letters(uid, flags);
         // The size in the name is that of the file; Dovecot trusts it.
-        let size = if self.lf { String::new() } else { format!(",S={size}") };
-        let name = format!("{}.M{}P{}.columba{size}", self.started_secs, uid, std::process::id());
+        let mark = if self.lf { LF_MARK.to_owned() } else { format!("{EXACT_MARK}{size}") };
+        let name = format!("{}.M{}P{}{mark}", self.started_secs, uid, std::process::id());
         let tmp = self.folder.join("tmp").join(&name);
         let cur = self.folder.join("cur").join(format!("{name}:2,{letters}"));
         let file = File::create_new(&tmp).map_err(|error| Problem::at(&tmp, error))?;

@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn text_is_no_from_line() {
-        for line in ["From here on, all is well", "From ", "From the desk of May 5 at ten", "from a Sun Nov 22 22:15:46 2026"] {
+        for line in
+            ["From here on, all is well", "From ", "From the desk of May 5 at ten", "from a Sun Nov 22 22:15:46 2026"]
+        {
             assert_eq!(parse(line.as_bytes()), None, "{line}");
         }
     }

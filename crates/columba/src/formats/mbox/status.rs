@@ -10,13 +10,8 @@ const LETTERS: [(u8, &str); 5] =
     [(b'R', "\\Seen"), (b'A', "\\Answered"), (b'F', "\\Flagged"), (b'T', "\\Draft"), (b'D', "\\Deleted")];
 
 /// Bits of Thunderbird's field.
-const MOZILLA: [(u32, &str); 5] = [
-    (0x0001, "\\Seen"),
-    (0x0002, "\\Answered"),
-    (0x0004, "\\Flagged"),
-    (0x0008, "\\Deleted"),
-    (0x1000, "$Forwarded"),
-];
+const MOZILLA: [(u32, &str); 5] =
+    [(0x0001, "\\Seen"), (0x0002, "\\Answered"), (0x0004, "\\Flagged"), (0x0008, "\\Deleted"), (0x1000, "$Forwarded")];
 
 /// The fields that Columba writes, in this order.
 const OURS: [&[u8]; 3] = [b"Status", b"X-Status", b"X-Keywords"];
@@ -27,9 +22,11 @@ pub(super) fn flags(header: &[u8]) -> Vec<Flag> {
     for field in fields(header) {
         let value = String::from_utf8_lossy(field.value);
         let named: Vec<&str> = match field.name.to_ascii_lowercase().as_slice() {
-            b"status" | b"x-status" => {
-                LETTERS.iter().filter(|(letter, _)| value.bytes().any(|b| b == *letter)).map(|(_, name)| *name).collect()
-            }
+            b"status" | b"x-status" => LETTERS
+                .iter()
+                .filter(|(letter, _)| value.bytes().any(|b| b == *letter))
+                .map(|(_, name)| *name)
+                .collect(),
             b"x-keywords" => value.split_ascii_whitespace().collect(),
             b"x-mozilla-status" => {
                 let bits = u32::from_str_radix(value.trim(), 16).unwrap_or(0);
