@@ -1,5 +1,6 @@
 //! The octets of a connection, whatever carries them: TCP or a Unix socket, plain or under TLS.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +13,8 @@ use columba_types::limits;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -44,6 +45,24 @@ impl Socket {
             Self::Tcp(stream) => stream.try_write(octets),
             Self::Unix(stream) => stream.try_write(octets),
         };
+    }
+
+    /// Reads what a client goes on sending to a connection that is over. Closing before would reset the connection, and the
+    /// client would never see the last words (RFC 9293 §3.10.4).
+    async fn drain(&self) -> io::Result<()> {
+        let mut dropped = Vec::new();
+        let at_once = poll_fn(|cx| Poll::Ready(self.poll_fill(cx, &mut dropped))).await;
+        let Poll::Ready(mut read) = at_once else { return Ok(()) };
+        let mut left = limits::DRAINED_LITERAL_BYTES;
+        loop {
+            let octets = read? as u64;
+            left = left.saturating_sub(octets);
+            if octets == 0 || left == 0 {
+                return Ok(());
+            }
+            dropped.clear();
+            read = poll_fn(|cx| self.poll_fill(cx, &mut dropped)).await;
+        }
     }
 
     /// Appends what has arrived, straight into `into`; memory is taken once there is something.
@@ -109,6 +128,12 @@ impl AsyncWrite for Socket {
     }
 }
 
+/// Boxed, and made outside of any `async fn`: what is only moved within one still takes its room there, and a connection
+/// should hold none for a handshake that is over.
+fn handshake(config: Arc<rustls::ServerConfig>, socket: Socket) -> Pin<Box<Accept<Socket>>> {
+    Box::pin(TlsAcceptor::from(config).accept(socket))
+}
+
 /// A socket, perhaps with TLS on it.
 #[derive(Debug)]
 pub(crate) enum Transport {
@@ -120,9 +145,7 @@ impl Transport {
     /// Does the handshake. A transport that has TLS already is refused.
     pub(crate) async fn secured(self, config: Arc<rustls::ServerConfig>, patience: Duration) -> io::Result<Self> {
         let Self::Plain(socket) = self else { return Err(io::ErrorKind::AlreadyExists.into()) };
-        // Boxed: a connection holds no room for a handshake afterwards.
-        let handshake = Box::pin(TlsAcceptor::from(config).accept(socket));
-        let stream = tokio::time::timeout(patience, handshake).await??;
+        let stream = tokio::time::timeout(patience, handshake(config, socket)).await??;
         Ok(Self::Tls(Box::new(stream)))
     }
 
@@ -172,12 +195,17 @@ impl Transport {
 
     /// Says goodbye, and waits a little for it to leave.
     pub(crate) async fn close(mut self) {
-        let goodbye = async {
+        let parting = async {
             match &mut self {
                 Self::Plain(socket) => socket.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
-            }
+            }?;
+            let socket = match &self {
+                Self::Plain(socket) => socket,
+                Self::Tls(stream) => stream.get_ref().0,
+            };
+            socket.drain().await
         };
-        _ = tokio::time::timeout(limits::LINGER, goodbye).await;
+        _ = tokio::time::timeout(limits::LINGER, parting).await;
     }
 }

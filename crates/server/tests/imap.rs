@@ -215,6 +215,18 @@ async fn a_bug_ends_its_connection_alone() {
 }
 
 #[tokio::test]
+async fn last_words_arrive_although_the_client_goes_on_sending() {
+    let site = Site::start(|config, _| usual(config)).await;
+    let mut client = site.imap().await;
+    client.raw("nonsense\r\n".repeat(20_000).as_bytes()).await;
+    let mut last = String::new();
+    while let Some(line) = client.next_line().await {
+        last = line;
+    }
+    assert!(last.starts_with("* BYE"), "{last}");
+}
+
+#[tokio::test]
 async fn shutdown_tells_everyone_and_leaves_nothing() {
     let site = Site::start(|config, _| trusting(config)).await;
     let address = site.address(Protocol::Imap, TlsMode::StartTls);

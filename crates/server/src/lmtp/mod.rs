@@ -20,6 +20,7 @@ mod wire;
 
 use columba_session::Stop;
 use columba_types::limits::{LMTP_ERRORS, LMTP_RECIPIENTS};
+use futures_util::future::BoxFuture;
 use tracing::debug;
 
 use crate::accept::Shared;
@@ -38,22 +39,26 @@ pub(crate) fn refusal(words: &'static str) -> Vec<u8> {
     out
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(shared: &Shared, place: &Place, transport: Transport, offers_tls: bool) {
+/// Serves one connection to its end. Boxed, and made outside of any `async fn`: it is large, and most connections, which
+/// are IMAP's, should hold no room for it.
+pub(crate) fn serve<'s>(
+    shared: &'s Shared,
+    place: &'s Place,
+    transport: Transport,
+    offers_tls: bool,
+) -> BoxFuture<'s, ()> {
     let wire = Wire::new(transport, place.stop.clone());
-    let client_address = wire.transport().peer_address();
     let conversation = Conversation {
         shared,
         place,
-        client_address,
+        client_address: wire.transport().peer_address(),
         offers_tls,
         client_name: None,
         transaction: None,
         errors: 0,
         transactions: 0,
     };
-    // Boxed: it is large while a message comes in, and most connections are IMAP's.
-    Box::pin(conversation.run(wire)).await;
+    Box::pin(conversation.run(wire))
 }
 
 /// One connection and what was said on it.
