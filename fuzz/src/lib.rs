@@ -6,11 +6,13 @@ pub mod command;
 pub mod framer;
 pub mod mime;
 pub mod mutf7;
+pub mod page;
 
 pub use command::command;
 pub use framer::framer;
 pub use mime::mime;
 pub use mutf7::mutf7;
+pub use page::page;
 
 #[cfg(test)]
 mod tests {
@@ -20,8 +22,13 @@ mod tests {
     type Target = (&'static str, fn(&[u8]));
 
     /// Every target, by the name of its directory of seeds.
-    const TARGETS: [Target; 4] =
-        [("command", super::command), ("framer", super::framer), ("mime", super::mime), ("mutf7", super::mutf7)];
+    const TARGETS: [Target; 5] = [
+        ("command", super::command),
+        ("framer", super::framer),
+        ("mime", super::mime),
+        ("mutf7", super::mutf7),
+        ("page", super::page),
+    ];
 
     #[test]
     fn the_seeds_break_nothing() {

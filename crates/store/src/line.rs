@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use columba_types::KeywordBits;
 use columba_types::limits::COMMIT_RETRIES;
-use tokio::sync::MutexGuard;
+use tokio::sync::{MutexGuard, OwnedSemaphorePermit};
 
 use crate::StoreError;
 use crate::draft::Draft;
@@ -186,6 +186,62 @@ impl Room {
 pub(crate) trait Hook: Fn(&Result<(), CommitError>) + Send + Sync + 'static {}
 impl<F: Fn(&Result<(), CommitError>) + Send + Sync + 'static> Hook for F {}
 
+/// Locks the tips of some mailboxes, and gives them in the order of `rooms`.
+async fn lock_tips<'a>(rooms: &[&'a Arc<Room>]) -> Result<Vec<Tip<'a>>, StoreError> {
+    // Always locked in the order of their ids, so that two changes never wait for each other.
+    let mut order: Vec<(usize, &'a Arc<Room>)> = rooms.iter().copied().enumerate().collect();
+    order.sort_by_key(|(_, room)| room.id);
+    let mut tips = Vec::with_capacity(rooms.len());
+    for (at, room) in order {
+        tips.push((at, room.lock_tip().await?));
+    }
+    tips.sort_by_key(|(at, _)| *at);
+    Ok(tips.into_iter().map(|(_, tip)| tip).collect())
+}
+
+/// What became of a commit, once it is heard.
+type Outcome = futures_channel::oneshot::Receiver<Result<(), CommitError>>;
+
+/// Puts a commit in the engine's line and lets the tips advance.
+fn submit(
+    rooms: &[&Arc<Room>],
+    mut tips: Vec<Tip<'_>>,
+    drafts: Vec<Draft>,
+    mut batch: Batch,
+    hook: &Arc<impl Hook>,
+    place: OwnedSemaphorePermit,
+) -> Option<Outcome> {
+    let core = &rooms.first()?.account.core;
+    let version = core.version();
+    let mut touched = Vec::with_capacity(rooms.len());
+    for ((room, draft), tip) in rooms.iter().zip(drafts).zip(&mut tips) {
+        draft.guard(&mut batch);
+        let changes = draft.is_changed();
+        if changes {
+            let pending = draft.finish(&mut batch, version, room.recent_from());
+            tip.clone_from(&pending.snapshot);
+            room.join_line(pending);
+        }
+        touched.push((Arc::clone(room), changes));
+    }
+    let (sender, outcome) = futures_channel::oneshot::channel();
+    let hook = Arc::clone(hook);
+    let done = Done::new(move |outcome| {
+        for (room, changes) in &touched {
+            if *changes {
+                room.hear(version, &outcome);
+            } else if outcome.is_err() {
+                room.distrust_tip();
+            }
+        }
+        hook(&outcome);
+        drop(place);
+        _ = sender.send(outcome);
+    });
+    core.engine.submit(batch, done);
+    Some(outcome)
+}
+
 /// Changes one mailbox, or two of one account in one commit. `compute` gets a draft of each, in the order of `rooms`, and
 /// may be called several times; what it returns is returned when all it did is durable.
 pub(crate) async fn change<T>(
@@ -194,19 +250,10 @@ pub(crate) async fn change<T>(
     mut compute: impl FnMut(&mut [Draft], &mut Batch) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let Some(account) = rooms.first().map(|room| &room.account) else { return Err(StoreError::NotFound) };
-    // Always in this order, so that two changes never wait for each other.
-    let mut order: Vec<usize> = (0..rooms.len()).collect();
-    order.sort_by_key(|at| rooms.get(*at).map(|room| room.id));
     for _ in 0..COMMIT_RETRIES {
         let place = account.core.place_in_line().await?;
-        let mut tips: Vec<(usize, Tip<'_>)> = Vec::with_capacity(rooms.len());
-        for at in &order {
-            if let Some(room) = rooms.get(*at) {
-                tips.push((*at, room.lock_tip().await?));
-            }
-        }
-        tips.sort_by_key(|(at, _)| *at);
-        let mut drafts: Vec<Draft> = tips.iter().filter_map(|(_, tip)| tip.as_ref().map(Draft::new)).collect();
+        let tips = lock_tips(rooms).await?;
+        let mut drafts: Vec<Draft> = tips.iter().filter_map(|tip| tip.as_ref().map(Draft::new)).collect();
         let mut batch = Batch::new(account.partition());
         let value = compute(&mut drafts, &mut batch)?;
         if !drafts.iter().any(Draft::is_changed) {
@@ -221,34 +268,7 @@ pub(crate) async fn change<T>(
             }
             continue;
         }
-        let version = account.core.version();
-        let mut touched = Vec::with_capacity(rooms.len());
-        for ((room, draft), (_, tip)) in rooms.iter().zip(drafts).zip(&mut tips) {
-            draft.guard(&mut batch);
-            let changes = draft.is_changed();
-            if changes {
-                let pending = draft.finish(&mut batch, version, room.recent_from());
-                tip.clone_from(&pending.snapshot);
-                room.join_line(pending);
-            }
-            touched.push((Arc::clone(room), changes));
-        }
-        let (sender, outcome) = futures_channel::oneshot::channel();
-        let hook = Arc::clone(hook);
-        let done = Done::new(move |outcome| {
-            for (room, changes) in &touched {
-                if *changes {
-                    room.hear(version, &outcome);
-                } else if outcome.is_err() {
-                    room.distrust_tip();
-                }
-            }
-            hook(&outcome);
-            drop(place);
-            _ = sender.send(outcome);
-        });
-        account.core.engine.submit(batch, done);
-        drop(tips);
+        let Some(outcome) = submit(rooms, tips, drafts, batch, hook, place) else { return Err(StoreError::NotFound) };
         match outcome.await {
             Ok(Ok(())) => return Ok(value),
             Ok(Err(CommitError::Conflict)) => {}

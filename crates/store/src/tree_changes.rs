@@ -86,6 +86,19 @@ impl TreeDraft {
         Ok(())
     }
 
+    /// Adds the writes of names and state, guarded by the state they are made from.
+    fn put_names(&mut self, version: u64) {
+        self.batch.guard(keys::tree(), Expect::Version(self.state.version));
+        self.state.version = version;
+        self.batch.put(keys::tree(), encode_tree(self.state));
+        for (name, entry) in &self.names {
+            match entry {
+                Some(entry) => self.batch.put(keys::name(name), encode_name(entry)),
+                None => self.batch.delete(keys::name(name)),
+            }
+        }
+    }
+
     fn check_limit(&self) -> Result<(), StoreError> {
         let more = self.names.iter().filter(|(name, entry)| entry.is_some() && self.tree.get(name).is_none()).count();
         if more > 0 && self.tree.entries.len() + more > MAILBOXES_PER_ACCOUNT {
@@ -340,16 +353,8 @@ impl AccountStore {
             }
             draft.check_limit()?;
             let version = self.core.version();
-            draft.state.version = version;
+            draft.put_names(version);
             let TreeDraft { state: next, names, mut batch, .. } = draft;
-            batch.guard(keys::tree(), Expect::Version(state.version));
-            batch.put(keys::tree(), encode_tree(next));
-            for (name, entry) in &names {
-                match entry {
-                    Some(entry) => batch.put(keys::name(name), encode_name(entry)),
-                    None => batch.delete(keys::name(name)),
-                }
-            }
             let mut tip = match delete {
                 Some(room) => Some(room.lock_tip().await?),
                 None => None,

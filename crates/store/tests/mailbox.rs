@@ -100,7 +100,7 @@ async fn expunge_takes_the_deleted_and_remembers_them() {
     assert_eq!(inbox.catch_up(before).expunged.unwrap().to_string(), "1,3");
     assert!(inbox.catch_up(expunged.modseq).expunged.unwrap().is_empty());
     let ghost = inbox.ghost(Uid::new(3).unwrap()).unwrap();
-    assert_eq!(mail.read(&*mail.message(ghost.message).await.unwrap(), 0..9).await.unwrap(), "x");
+    assert_eq!(mail.read(&mail.message(ghost.message).await.unwrap(), 0..9).await.unwrap(), "x");
     assert_eq!(inbox.ghost(Uid::new(2).unwrap()), None);
 
     assert_eq!(inbox.expunge(None).await.unwrap().uids.to_string(), "5");

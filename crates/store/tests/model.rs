@@ -397,7 +397,7 @@ impl Run {
         assert_eq!(subscribed, self.model.subscribed.iter().collect::<Vec<_>>());
         for (text, at) in &self.model.names {
             let id: MailboxId = tree.mailbox(&name(text)).unwrap();
-            self.compare_mailbox(&*self.mail.mailbox(id).await.unwrap(), &self.model.boxes[*at]).await;
+            self.compare_mailbox(&self.mail.mailbox(id).await.unwrap(), &self.model.boxes[*at]).await;
         }
     }
 
