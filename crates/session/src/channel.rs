@@ -102,7 +102,13 @@ impl<'a> Channel<'a> {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Ended::Eof)),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-            Poll::Pending => self.link.poll_timer(cx).map(|()| Err(Ended::Silent)),
+            Poll::Pending => {
+                // A link may have made room before it found nothing to read.
+                if self.buffers.input.is_empty() {
+                    self.buffers.input.clear();
+                }
+                self.link.poll_timer(cx).map(|()| Err(Ended::Silent))
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use columba_wire::{
     Code, Command, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer, Refusal, RefusalReason,
 };
 use columba_wire::{Status, Tag, parse_append_head, parse_command};
+use futures_util::future::BoxFuture;
 use tracing::{debug, info, warn};
 
 use crate::capability;
@@ -82,8 +83,7 @@ impl Session {
                 Ok(frame) => frame,
                 Err(ended) => break ended,
             };
-            // Boxed, so that a connection which waits for its next command holds no room for running one.
-            match Box::pin(turn.frame(&mut channel, frame)).await {
+            match turn.boxed_frame(&mut channel, frame).await {
                 Ok(Next::Continue) => {}
                 Ok(Next::StartTls) => {
                     channel.discard_input();
@@ -130,6 +130,12 @@ impl Turn<'_> {
         };
         channel.printer(self.state.enabled.print_mode()).bye(code.as_ref(), text);
         _ = channel.flush().await;
+    }
+
+    /// Deals with a frame in a box of its own, so that a connection which waits for its next command holds no room for
+    /// running one. Not an async function: that would keep the room for the box's content after all.
+    fn boxed_frame<'t>(&'t mut self, channel: &'t mut Channel<'_>, frame: Frame) -> BoxFuture<'t, Result<Next, Ended>> {
+        Box::pin(self.frame(channel, frame))
     }
 
     async fn frame(&mut self, channel: &mut Channel<'_>, frame: Frame) -> Result<Next, Ended> {

@@ -12,7 +12,7 @@ use crate::reply::{Failure, Outcome};
 
 pub(super) async fn authenticate(
     context: &mut Context<'_, '_>,
-    mechanism: &str,
+    mechanism: String,
     initial: Option<WireSecret>,
 ) -> Outcome {
     if mechanism != "PLAIN" {

@@ -13,11 +13,11 @@ use crate::reply::{Done, Failure, Outcome};
 pub(super) async fn copy(
     context: &mut Context<'_, '_>,
     numbering: Numbering,
-    set: &MessageSet,
-    raw: &RawMailbox,
+    set: MessageSet,
+    raw: RawMailbox,
 ) -> Outcome {
-    let uids = context.resolve(numbering, set)?;
-    let target = target(context, raw).await?;
+    let uids = context.resolve(numbering, &set)?;
+    let target = target(context, &raw).await?;
     let mailbox = context.selected()?.mailbox.clone();
     let copied = mailbox.copy(&uids, &target).await.map_err(no_target)?;
     Ok(match copy_uid(&copied) {

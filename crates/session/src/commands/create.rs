@@ -11,7 +11,7 @@ use crate::reply::{Done, Failure, Outcome};
 /// A separator at the end only says that there will be mailboxes below, and is left out of the name (RFC 9051 §6.3.4).
 pub(super) async fn create(
     context: &mut Context<'_, '_>,
-    raw: &RawMailbox,
+    raw: RawMailbox,
     special_use: Option<Vec<String>>,
 ) -> Outcome {
     if special_use.is_some() {
@@ -20,7 +20,7 @@ pub(super) async fn create(
     }
     let raw = match raw.0.strip_suffix(&[SEPARATOR as u8]) {
         Some(shorter) if !shorter.is_empty() => RawMailbox(shorter.to_vec()),
-        _ => raw.clone(),
+        _ => raw,
     };
     let name = context.mailbox_name(&raw)?;
     if name.is_inbox() {

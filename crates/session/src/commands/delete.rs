@@ -9,8 +9,8 @@ use crate::reply::{Done, Failure, Outcome};
 
 /// A mailbox with others below it leaves its name behind as \NonExistent; a name that is only that cannot be deleted.
 /// The client's own selected mailbox may be deleted too: it is closed first.
-pub(super) async fn delete(context: &mut Context<'_, '_>, raw: &RawMailbox) -> Outcome {
-    let name = context.mailbox_name(raw)?;
+pub(super) async fn delete(context: &mut Context<'_, '_>, raw: RawMailbox) -> Outcome {
+    let name = context.mailbox_name(&raw)?;
     if name.is_inbox() {
         return Err(Failure::no(Code::Cannot, "INBOX cannot be deleted"));
     }

@@ -32,7 +32,7 @@ impl Line {
     }
 }
 
-pub(super) async fn list(context: &mut Context<'_, '_>, list: &List) -> Outcome {
+pub(super) async fn list(context: &mut Context<'_, '_>, list: List) -> Outcome {
     // RFC 9051 §6.3.9: an empty pattern asks for the separator, in the basic form only.
     if !list.extended && list.patterns.iter().all(|pattern| pattern.0.is_empty()) {
         let root = Line { attributes: vec!["\\Noselect"], name: String::new(), child_info: false, old_name: None };
@@ -44,7 +44,7 @@ pub(super) async fn list(context: &mut Context<'_, '_>, list: &List) -> Outcome 
     let mail = context.mail()?;
     let tree = mail.tree();
     for (name, candidate) in candidates(&tree, &patterns, list.selection) {
-        let line = line(&tree, &name, &candidate, list);
+        let line = line(&tree, &name, &candidate, &list);
         context.printer().list(&line.as_printed());
         // RFC 5819 §2: STATUS follows its LIST line; none for what cannot be selected, nor for a name that is told only for
         // what lies below it (RFC 9051 §6.3.9.8).

@@ -11,13 +11,13 @@ use crate::reply::{Done, Failure, Outcome};
 use crate::state::Login;
 
 /// A name and a password in plain.
-pub(super) async fn login(context: &mut Context<'_, '_>, user: &[u8], password: columba_wire::Secret) -> Outcome {
+pub(super) async fn login(context: &mut Context<'_, '_>, user: Vec<u8>, password: columba_wire::Secret) -> Outcome {
     let password = Secret::new(password.0);
     if !capability::login_allowed(context.peer) {
         return Err(privacy_required());
     }
-    let Ok(user) = std::str::from_utf8(user) else { return refuse(context, "", "LOGIN") };
-    verify(context, user, password, "LOGIN").await
+    let Ok(user) = String::from_utf8(user) else { return refuse(context, "", "LOGIN") };
+    verify(context, &user, password, "LOGIN").await
 }
 
 /// RFC 9051 §6.2.3, §7.1: the password was sent in the clear, and is not even looked at.
@@ -43,6 +43,10 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
         let text = format!("The account has {} connections already, which is its limit: close one first", full.limit);
         Failure::No(Some(Code::Limit), text.into())
     })?;
+    // It may have been disabled while the password was checked, before the gate knew of this connection.
+    if context.services.store.account(account.id).await?.is_none_or(|account| account.disabled) {
+        return refuse(context, user, how);
+    }
     let mail = context.services.store.open_account(account.id).await?;
     info!(connection = context.peer.connection, address = ?context.peer.address, account = account.name, how, "login");
     context.state.login = Some(Box::new(Login { account, mail, selected: None, _pass: pass }));

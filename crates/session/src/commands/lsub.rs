@@ -11,8 +11,8 @@ use crate::reply::{Done, Outcome};
 
 /// Subscribed names that match. With `%`, a level above a subscribed name that is not subscribed itself is told as
 /// \Noselect.
-pub(super) async fn lsub(context: &mut Context<'_, '_>, reference: &RawMailbox, raw: &RawMailbox) -> Outcome {
-    let Some(pattern) = pattern(context, reference, raw) else {
+pub(super) async fn lsub(context: &mut Context<'_, '_>, reference: RawMailbox, raw: RawMailbox) -> Outcome {
+    let Some(pattern) = pattern(context, &reference, &raw) else {
         return Ok(Done::new("There is nothing of an empty name"));
     };
     let tree = context.mail()?.tree();

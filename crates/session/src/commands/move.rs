@@ -10,11 +10,11 @@ use crate::reply::{Done, Outcome};
 pub(super) async fn r#move(
     context: &mut Context<'_, '_>,
     numbering: Numbering,
-    set: &MessageSet,
-    raw: &RawMailbox,
+    set: MessageSet,
+    raw: RawMailbox,
 ) -> Outcome {
-    let uids = context.resolve(numbering, set)?;
-    let target = target(context, raw).await?;
+    let uids = context.resolve(numbering, &set)?;
+    let target = target(context, &raw).await?;
     let mailbox = context.selected()?.mailbox.clone();
     let moved = mailbox.move_to(&uids, &target).await.map_err(no_target)?;
     match copy_uid(&moved) {

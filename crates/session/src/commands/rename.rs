@@ -9,11 +9,11 @@ use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 
 /// Mailboxes below come along. INBOX gives its messages to the new name and stays, empty (RFC 9051 §6.3.6).
-pub(super) async fn rename(context: &mut Context<'_, '_>, from: &RawMailbox, to: &RawMailbox) -> Outcome {
-    let from = context.mailbox_name(from)?;
+pub(super) async fn rename(context: &mut Context<'_, '_>, from: RawMailbox, to: RawMailbox) -> Outcome {
+    let from = context.mailbox_name(&from)?;
     let to = match to.0.strip_suffix(&[SEPARATOR as u8]) {
         Some(shorter) if !shorter.is_empty() => context.mailbox_name(&RawMailbox(shorter.to_vec()))?,
-        _ => context.mailbox_name(to)?,
+        _ => context.mailbox_name(&to)?,
     };
     if to.is_inbox() {
         return Err(Failure::no(Code::AlreadyExists, "INBOX is always there"));

@@ -11,12 +11,12 @@ use crate::state::Selected;
 use crate::sync::print_flags;
 use crate::view::View;
 
-pub(super) async fn select(context: &mut Context<'_, '_>, raw: &RawMailbox, read_only: bool) -> Outcome {
+pub(super) async fn select(context: &mut Context<'_, '_>, raw: RawMailbox, read_only: bool) -> Outcome {
     // Whatever comes of it, the mailbox selected so far is not selected any more (RFC 9051 §6.3.2).
     if context.login()?.selected.take().is_some() {
         context.printer().untagged(Status::Ok, Some(&Code::Closed), "The mailbox selected so far is closed");
     }
-    let name = context.mailbox_name(raw)?;
+    let name = context.mailbox_name(&raw)?;
     let mail = context.mail()?;
     let tree = mail.tree();
     let id = tree.get(&name).and_then(|entry| entry.mailbox).ok_or_else(|| no_such_mailbox(&name))?;
@@ -33,7 +33,7 @@ pub(super) async fn select(context: &mut Context<'_, '_>, raw: &RawMailbox, read
     if context.mode().rev2 {
         // RFC 9051 §6.3.2: a LIST line names the mailbox.
         let mut line = list_line_of(&tree, &name);
-        line.old_name = context.old_name(raw, &name);
+        line.old_name = context.old_name(&raw, &name);
         context.printer().list(&line.as_printed());
     }
     context.login()?.selected = Some(Box::new(selected));

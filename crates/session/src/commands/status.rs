@@ -11,11 +11,11 @@ use crate::context::Context;
 use crate::reply::{Done, Outcome};
 
 /// Allowed for the selected mailbox too.
-pub(super) async fn status(context: &mut Context<'_, '_>, raw: &RawMailbox, items: &[StatusItem]) -> Outcome {
-    let name = context.mailbox_name(raw)?;
+pub(super) async fn status(context: &mut Context<'_, '_>, raw: RawMailbox, items: Vec<StatusItem>) -> Outcome {
+    let name = context.mailbox_name(&raw)?;
     let mail = context.mail()?;
     let id = mail.tree().get(&name).and_then(|entry| entry.mailbox).ok_or_else(|| no_such_mailbox(&name))?;
-    if !tell_status(context, &mail, &name, id, items).await? {
+    if !tell_status(context, &mail, &name, id, &items).await? {
         return Err(no_such_mailbox(&name));
     }
     Ok(Done::new("Status told"))

@@ -19,10 +19,10 @@ pub(super) struct Change {
 pub(super) async fn store(
     context: &mut Context<'_, '_>,
     numbering: Numbering,
-    set: &MessageSet,
+    set: MessageSet,
     change: Change,
 ) -> Outcome {
-    let uids = context.resolve(numbering, set)?;
+    let uids = context.resolve(numbering, &set)?;
     let action = match change.action {
         StoreAction::Replace => FlagAction::Replace,
         StoreAction::Add => FlagAction::Add,

@@ -8,8 +8,8 @@ use crate::reply::{Done, Outcome};
 
 /// A name stays subscribed when its mailbox is deleted, but a new subscription has to be of a mailbox that is there
 /// (RFC 9051 §6.3.7 lets us check). Unsubscribing what is not subscribed does no harm.
-pub(super) async fn subscribe(context: &mut Context<'_, '_>, raw: &RawMailbox, on: bool) -> Outcome {
-    let name = context.mailbox_name(raw)?;
+pub(super) async fn subscribe(context: &mut Context<'_, '_>, raw: RawMailbox, on: bool) -> Outcome {
+    let name = context.mailbox_name(&raw)?;
     let mail = context.mail()?;
     if on && mail.tree().get(&name).is_none_or(|entry| entry.mailbox.is_none()) {
         return Err(no_such_mailbox(&name));

@@ -73,12 +73,12 @@ struct Fetched {
 pub(super) async fn fetch(
     context: &mut Context<'_, '_>,
     numbering: Numbering,
-    set: &MessageSet,
-    items: &[FetchItem],
+    set: MessageSet,
+    items: Vec<FetchItem>,
 ) -> Outcome {
-    let uids = context.resolve(numbering, set)?;
+    let uids = context.resolve(numbering, &set)?;
     let with_uid = numbering == Numbering::Uid && !items.contains(&FetchItem::Uid);
-    let wanted = Wanted { items, with_uid, mode: context.mode() };
+    let wanted = Wanted { items: &items, with_uid, mode: context.mode() };
     let selected = context.selected()?;
     let (mailbox, read_only) = (selected.mailbox.clone(), selected.read_only);
     let snapshot = mailbox.snapshot();
