@@ -1,13 +1,13 @@
 //! STORE and UID STORE (RFC 9051 §6.4.6).
 
 use columba_store::{FlagAction, FlagChange, StoreError};
-use columba_types::{Flag, ModSeq, UidSet};
+use columba_types::{Flag, UidSet};
 use columba_wire::{Code, MessageSet, Numbering, StoreAction};
 
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 use crate::state::Told;
-use crate::sync::{Sync, sync, tell_flags};
+use crate::sync::tell_flags;
 
 /// What is to be done to flags.
 pub(super) struct Change {
@@ -28,33 +28,29 @@ pub(super) async fn store(
         StoreAction::Add => FlagAction::Add,
         StoreAction::Remove => FlagAction::Remove,
     };
-    let uid = numbering == Numbering::Uid;
-    let mode = context.mode();
-    let (selected, channel) = context.selected_and_channel()?;
-    // What others changed is told first, so that a silent store cannot swallow it (RFC 9051 §6.4.6).
-    sync(selected, channel, mode, Sync { expunges: false, uid }, &Told::default()).await?;
-    let before = selected.view.told();
+    let selected = context.selected()?;
+    let before = selected.mailbox.snapshot();
     let stored = selected
         .mailbox
         .store(&uids, FlagChange { action, flags: change.flags }, None)
         .await
         .map_err(too_many_keywords)?;
-    if change.silent {
-        // Ours was the very next commit: nobody else's change hides in these messages' new state.
-        if stored.modseq == before.next() {
-            context.told = Told { uids: stored.changed, up_to: stored.modseq };
-        }
-        return Ok(finished(&uids, &stored.missing));
+    if !change.silent {
+        tell(context, &uids, numbering == Numbering::Uid).await?;
+    } else if stored.modseq == before.head.highest_modseq.next() {
+        // Ours was the very next commit, so that nobody else's change hides in the new state of these messages. What
+        // others had changed before is told, as it is after both: the client cannot know it (RFC 9051 §6.4.6).
+        let others: UidSet = before.changed_since(selected.view.told()).map(|record| record.uid).collect();
+        context.told = Told { uids: stored.changed.difference(&others), up_to: stored.modseq };
     }
-    tell(context, &uids, uid, before).await?;
     Ok(finished(&uids, &stored.missing))
 }
 
 /// FETCH with the flags as they are now, for every message asked about, changed or not.
-async fn tell(context: &mut Context<'_, '_>, uids: &UidSet, uid: bool, before: ModSeq) -> Result<(), Failure> {
+async fn tell(context: &mut Context<'_, '_>, uids: &UidSet, uid: bool) -> Result<(), Failure> {
     let mode = context.mode();
     let (selected, channel) = context.selected_and_channel()?;
-    let snapshot = selected.mailbox.catch_up(before).snapshot;
+    let snapshot = selected.mailbox.snapshot();
     // A new keyword has to be named before it is used.
     if selected.keywords != snapshot.head.keywords {
         selected.keywords = snapshot.head.keywords.clone();
