@@ -14,7 +14,19 @@ import wire
 from cases import case, contains, equal, main, run
 from terminal import Terminal
 
-FOLDERS = ["INBOX", "Work", "Work/Projects", "Grüße", "Grüße/日本語 🐦", "A & B", "Entwürfe (alt)", "Ünï/Çödé/deep"]
+# Parents are listed too: a server may make them real mailboxes (RFC 9051 §6.3.4), and then they are synchronised.
+FOLDERS = [
+    "INBOX",
+    "Work",
+    "Work/Projects",
+    "Grüße",
+    "Grüße/日本語 🐦",
+    "A & B",
+    "Entwürfe (alt)",
+    "Ünï",
+    "Ünï/Çödé",
+    "Ünï/Çödé/deep",
+]
 COUNT = 2_000
 ADDED = ("X-TUID",)
 FLAGS = ["", "S", "S", "S", "FS", "RS", "FRS", "F", "D", "DS", "R"]
@@ -208,7 +220,7 @@ def folders_come_and_go_on_both_sides(server):
     account = server.account()
     one, two = Store(server, account, "one"), Store(server, account, "two")
     identity, octets = mail.Mail(3).message()
-    for name in ("INBOX", "Short lived", "Stays/Below"):
+    for name in ("INBOX", "Short lived", "Stays", "Stays/Below"):
         maildirs.make(one.folder(name))
     maildirs.add(one.folder("Stays/Below"), identity, octets)
     one.sync()

@@ -277,11 +277,12 @@ def answers_nobody_reads_stop_nobody_else(server):
     for number in range(count):
         result = greedy.finish(f"g{number}")
         equal(result.of("EXPUNGE"), [], "EXPUNGE during FETCH")
-        answers = [r.items()["BODY[]"] for r in result.of("FETCH") if "BODY[]" in r.items()]
+        answers = {number: items["BODY[]"] for number, items in result.fetches().items() if "BODY[]" in items}
         equal(len(answers), len(octets), f"messages of FETCH {number}")
-        # Dovecot has nothing left to send of a message that is gone, so the first one is not compared there.
-        first = 0 if server.is_columba else 1
-        assert answers[first:] == octets[first:], f"the messages of FETCH {number} are not what was appended"
+        for place, wanted in enumerate(octets, 1):
+            # Dovecot has nothing left to send of a message that is gone, so the first one is not compared there.
+            if place > 1 or server.is_columba:
+                assert answers[place] == wanted, f"message {place} of FETCH {number} is not what was appended"
     equal([r.number for r in greedy.ok("NOOP").of("EXPUNGE")], [1], "EXPUNGE told at NOOP")
     greedy.abort()
 

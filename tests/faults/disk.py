@@ -41,6 +41,7 @@ class Full:
         self.account, self.other = server.account(), server.account()
         self.source = mail.Mail(81)
         self.kept = []
+        self.delivered = 0
         self.connection = server.connect(self.account, "INBOX")
 
     def append(self, size):
@@ -68,12 +69,16 @@ class Full:
         assert result.end.text, "the NO says nothing"
 
     def delivery_waits(self):
-        answers = servers.lmtp_deliver(
-            self.server.lmtp_path, "a@example.org", [f"{self.other.user}@example.com"], self.source.message(400_000)[1]
-        )
-        code, text = answers[f"{self.other.user}@example.com"]
+        """Another account may have room left in its own files; once it has not, the sender must try again later."""
+        address = f"{self.other.user}@example.com"
+        for _ in range(200):
+            octets = self.source.message(400_000)[1]
+            code, text = servers.lmtp_deliver(self.server.lmtp_path, "a@example.org", [address], octets)[address]
+            if code != 250:
+                break
+            self.delivered += 1
         assert code in (451, 452), f"LMTP on a full disk answered {code} {text}: the sender must try again later"
-        contains(text, "4.3", "the enhanced status code")
+        contains(text, "4.3.", "the enhanced status code")
 
     def reading_goes_on(self):
         found = [octets for octets, _ in wire.messages(self.connection).values()]
@@ -88,6 +93,7 @@ class Full:
         remount(self.disk, f"size={LARGE_MB}m")
         equal(self.append(400_000).status, "OK", "APPEND after there is space again")
         self.server.deliver([f"{self.other.user}@example.com"], self.source.message(50_000)[1])
+        self.delivered += 1
         self.connection.ok("STORE 1 +FLAGS (\\Flagged)")
         self.reading_goes_on()
         self.server.verify()
@@ -98,7 +104,7 @@ class Full:
         self.connection = self.server.connect(self.account, "INBOX")
         self.reading_goes_on()
         with self.server.connect(self.other, "INBOX") as connection:
-            equal(len(wire.messages(connection)), 1, "delivered messages")
+            equal(len(wire.messages(connection)), self.delivered, "delivered messages")
         self.server.verify()
 
     def a_disk_that_cannot_be_written(self):
