@@ -37,6 +37,7 @@ pub(crate) enum Missing {
 pub(crate) struct Connection {
     pub(crate) reader: FrameReader,
     pub(crate) writer: FrameWriter,
+    greeting: Greeting,
     /// The executing side, where it is in this process.
     local: Option<JoinHandle<io::Result<()>>>,
 }
@@ -102,7 +103,7 @@ impl Connection {
 
     /// Ends the conversation. A store that was opened for it is closed.
     pub(crate) async fn close(self) {
-        let Self { reader, writer, local } = self;
+        let Self { reader, writer, local, .. } = self;
         drop((reader, writer));
         if let Some(local) = local {
             // It ends because nobody speaks to it any more; whatever failed has been told already.
@@ -118,11 +119,17 @@ impl Connection {
         let mut reader = FrameReader(Box::new(BufReader::with_capacity(256 * 1024, reader)));
         let writer = FrameWriter(BufWriter::with_capacity(256 * 1024, Box::new(writer)));
         let greeting: Greeting = reader.frame().await?.parse().map_err(|error| broken(&error))?;
-        if greeting.protocol != PROTOCOL {
-            let what = format!("the server is Columba {}, and this is {}", greeting.columba, env!("CARGO_PKG_VERSION"));
-            return Err(Failure::new(what).hint("restart the server, or use the command of its version"));
+        Ok(Self { reader, writer, greeting, local })
+    }
+
+    /// The conversation, if both sides speak the same version.
+    fn of_this_version(self) -> Result<Self, Failure> {
+        let Greeting { columba, protocol } = &self.greeting;
+        if *protocol == PROTOCOL {
+            return Ok(self);
         }
-        Ok(Self { reader, writer, local })
+        let what = format!("the server is Columba {columba}, and this is {}", env!("CARGO_PKG_VERSION"));
+        Err(Failure::new(what).hint("restart the server, or use the command of its version"))
     }
 }
 
@@ -143,7 +150,7 @@ pub(crate) async fn connect(config: &Config, missing: Missing) -> Result<Connect
             match Connection::over(stream, None).await {
                 // A server that stops may close what it has accepted; then the store will be free.
                 Err(_) if started.elapsed() < PATIENCE => {}
-                other => return other,
+                connection => return connection?.of_this_version(),
             }
         } else {
             match open_store(config).await {

@@ -14,7 +14,7 @@ use super::{ExportStep, Reply};
 /// Small messages that are read ahead of what is sent.
 const READ_AHEAD: usize = 32;
 /// Names in one frame.
-const NAMES: usize = 500;
+const NAMES: usize = 200;
 
 pub(super) async fn export(
     conversation: &mut Conversation<'_>,

@@ -26,6 +26,8 @@ use crate::progress::{Progress, rate};
 const READ_TOGETHER: usize = 8;
 /// Threads that read, at most: each may hold `READ_TOGETHER` messages of a megabyte.
 const READERS: usize = 8;
+/// Names in one frame.
+const NAMES: usize = 200;
 /// Problems that are kept word for word; the rest is counted.
 const PROBLEMS_KEPT: usize = 1_000;
 
@@ -162,7 +164,7 @@ async fn send(writer: &mut FrameWriter, source: &Arc<dyn Source>) -> Result<Vec<
         Some(names) => names.iter().map(ToString::to_string).collect(),
         None => source.folders().iter().map(|folder| folder.name.to_string()).collect::<Vec<_>>(),
     };
-    for names in subscribed.chunks(500) {
+    for names in subscribed.chunks(NAMES) {
         writer.say(&ImportStep::Subscribe { names: names.to_vec() }).await?;
     }
     writer.say(&ImportStep::End).await?;

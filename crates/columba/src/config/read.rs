@@ -213,9 +213,7 @@ fn read_listener_tls(
         _ => TlsMode::None,
     };
     let Some(tls) = reader.word(section, "tls", &TlsMode::WORDS) else { return by_default };
-    if tls.value != TlsMode::None && protocol == Some(Protocol::Lmtp) {
-        reader.mistake(&tls.span, "LMTP has no TLS here", "write tls = \"none\", and use a Unix socket or loopback");
-    } else if tls.value != TlsMode::None && !tls_written {
+    if tls.value != TlsMode::None && !tls_written {
         let what = "this listener wants TLS, and there is no certificate";
         reader.mistake(&tls.span, what, "add a [tls] table with `certificate` and `key`");
     }
@@ -357,9 +355,6 @@ c.toml:4:7: `tls` cannot be "startls"
 c.toml:7:11: the directory /no/such/place does not exist
     address = "unix:/no/such/place/lmtp"
               ^^^^^^^^^^^^^^^^^^^^^^^^^^ make it, or name a socket in one that exists
-c.toml:8:7: LMTP has no TLS here
-    tls = "implicit"
-          ^^^^^^^^^^ write tls = "none", and use a Unix socket or loopback
 c.toml:10:12: `protocol` cannot be "pop3"
     protocol = "pop3"
                ^^^^^^ write one of "imap", "lmtp"
