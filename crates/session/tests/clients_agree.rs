@@ -1,6 +1,8 @@
 //! Several clients of one mailbox do random things. Each keeps the list of messages and flags that the server's answers
 //! make it believe in, as RFC 9051 §5.2 and §7.5 tell it to; in the end, after NOOP, each has to believe the truth.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 
 use columba_sim::LinkOptions;

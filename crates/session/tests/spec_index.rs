@@ -1,5 +1,7 @@
 //! Holds together: `spec/index.tsv`, what CAPABILITY says in every state, the command table, and the transcripts.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -160,5 +162,56 @@ fn every_command_is_sent_by_some_script() {
             command.split(' ').skip(1).take(2).any(|word| word == spec.name)
         };
         assert!(all.iter().any(|text| text.lines().any(sent)), "no script sends {}", spec.name);
+    }
+}
+
+/// The least that makes a command complete.
+fn arguments(command: &str) -> &'static str {
+    match command {
+        "AUTHENTICATE" => " X-NONE",
+        "LOGIN" => " bob wrong",
+        "ENABLE" => " X-NONE",
+        "SELECT" | "EXAMINE" => " INBOX",
+        "CREATE" | "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" => " x",
+        "RENAME" => " x y",
+        "LIST" | "LSUB" => " \"\" x",
+        "STATUS" => " INBOX (MESSAGES)",
+        "APPEND" => " nowhere {1+}\r\nx",
+        "ID" => " NIL",
+        "IDLE" => "\r\nDONE",
+        "SEARCH" => " ALL",
+        "FETCH" => " 1 UID",
+        "STORE" => " 1 +FLAGS (\\Seen)",
+        "COPY" | "MOVE" => " 1 nowhere",
+        _ => "",
+    }
+}
+
+// RFC 9051 §3: a command is BAD in the states the table does not give it, and in no other.
+#[test]
+fn every_command_keeps_to_its_states() {
+    use columba_session::PhaseKind::{Authenticated, NotAuthenticated, Selected};
+    for (phase, before) in [
+        (NotAuthenticated, String::new()),
+        (Authenticated, format!("x LOGIN bob {PASSWORD}\r\n")),
+        (Selected, format!("x LOGIN bob {PASSWORD}\r\nx APPEND INBOX {{1+}}\r\nx\r\nx SELECT INBOX\r\n")),
+    ] {
+        for spec in COMMANDS {
+            let mut ground = MemoryGround::new(LinkOptions::default()).unwrap();
+            let mut wire = ground.connect(Peer::StartTls).unwrap();
+            if phase != NotAuthenticated {
+                wire = ground.connect(Peer::Tls).unwrap();
+            }
+            wire.send(format!("{before}a {}{}\r\n", spec.name, arguments(spec.name)).as_bytes()).unwrap();
+            let mut said = String::new();
+            while !said.contains("\r\na ") {
+                match wire.receive(true) {
+                    Received::Octets(octets) => said.push_str(&String::from_utf8(octets).unwrap()),
+                    other => panic!("{} in {phase:?}: {other:?} after {said}", spec.name),
+                }
+            }
+            let bad = said.contains("\r\na BAD ");
+            assert_eq!(bad, !spec.phases.contains(&phase), "{} in {phase:?}: {said}", spec.name);
+        }
     }
 }

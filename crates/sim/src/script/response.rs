@@ -6,7 +6,7 @@ use super::text::{self, Hole, Names, Sym};
 
 /// One word of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Node {
+pub(super) enum Node {
     /// Anything without spaces, `BODY[HEADER.FIELDS (From)]<0>` included.
     Atom(Vec<Sym>),
     /// A quoted string or a literal.
@@ -19,7 +19,7 @@ pub enum Node {
 
 /// A response, by how it is compared.
 #[derive(Clone, Debug)]
-pub enum Response {
+pub(super) enum Response {
     /// `tag OK [code] text`, `* BYE text`.
     Status { tag: Vec<Sym>, word: String, rest: StatusRest },
     /// `+ text`
@@ -30,7 +30,7 @@ pub enum Response {
 
 /// What follows OK and its kin.
 #[derive(Clone, Debug)]
-pub enum StatusRest {
+pub(super) enum StatusRest {
     /// `${*}`: whatever follows.
     Any,
     /// A code or none, and the text; an expected empty text stands for any.
@@ -40,7 +40,7 @@ pub enum StatusRest {
 const STATUS_WORDS: [&str; 5] = ["OK", "NO", "BAD", "BYE", "PREAUTH"];
 
 /// Reads one response without its CRLF. `strict` for a received one: exactly one space between words (RFC 9051 §9).
-pub fn parse(syms: &[Sym], strict: bool) -> Result<Response, String> {
+pub(super) fn parse(syms: &[Sym], strict: bool) -> Result<Response, String> {
     if let [Sym::Octet(b'+'), rest @ ..] = syms {
         return match rest {
             [Sym::Octet(b' '), text @ ..] => Ok(Response::Continuation(text.to_vec())),
@@ -128,7 +128,7 @@ impl Reader<'_> {
             let closing = *sym == Sym::Octet(b')');
             // Only the bodies of a multipart stand side by side (RFC 9051 §9 body-type-mpart), and addresses.
             let joined = matches!((nodes.last(), sym), (Some(Node::List(_)), Sym::Octet(b'(')));
-            let wanted = usize::from(!nodes.is_empty() && !closing && !(joined && spaces == 0));
+            let wanted = usize::from(!(nodes.is_empty() || closing || (joined && spaces == 0)));
             if self.strict && spaces != wanted {
                 return Err(format!("{spaces} spaces where {wanted} belong"));
             }
@@ -211,7 +211,7 @@ impl Reader<'_> {
 }
 
 /// Whether `received` is what `expected` says. What placeholders catch is in `names` afterwards, also when not.
-pub fn agrees(expected: &Response, received: &Response, names: &mut Names) -> bool {
+pub(super) fn agrees(expected: &Response, received: &Response, names: &mut Names) -> bool {
     match (expected, received) {
         (Response::Continuation(text), Response::Continuation(got)) => text.is_empty() || text_agrees(text, got, names),
         (Response::Status { tag, word, rest }, Response::Status { tag: got_tag, word: got_word, rest: got }) => {
@@ -323,7 +323,7 @@ fn pairs_agree(expected: &[Node], received: &[Node], names: &mut Names) -> bool 
         }
     }
     let got: Vec<_> = received.chunks(2).collect();
-    if received.len() % 2 != 0 || (!open && wanted.len() != got.len()) {
+    if !received.len().is_multiple_of(2) || (!open && wanted.len() != got.len()) {
         return false;
     }
     assigns(&wanted, &got, names, &|pair, got, names| match (pair, got) {
