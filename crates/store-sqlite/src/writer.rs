@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use columba_store::{Batch, CommitError, Done, Expect, Guard, Key, Partition};
 use columba_types::limits::{COMMIT_GROUP_BYTES, COMMIT_QUEUE};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::checkpointer::CheckpointState;
 use crate::database::{self, Role, Writes};
@@ -43,15 +43,17 @@ pub(crate) struct Writer {
     pub(crate) checkpoints: CheckpointState,
 }
 
-/// Why a transaction did not happen, or may not have.
+/// A transaction that did not happen, or may not have.
 #[derive(Debug)]
-enum Failed {
-    Refused(Arc<str>),
-    Indeterminate(Arc<str>),
+struct Failed {
+    error: CommitError,
+    /// One batch may be to blame, or the only one that does not fit; the others deserve a transaction of their own.
+    one_to_blame: bool,
+    after: After,
 }
 
 /// What follows after a group.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum After {
     Next,
     Reopen,
@@ -115,28 +117,27 @@ impl Writer {
                 group.into_iter().zip(verdicts).for_each(|(submission, verdict)| say(submission.done, verdict));
                 After::Next
             }
-            // One of them may be to blame, or may be the only one that does not fit: each gets its own chance.
-            Err(Failed::Refused(_)) if group.len() > 1 => {
-                let mut after = After::Next;
-                for submission in group {
-                    if after == After::Reopen {
-                        let words = format!("{}: not tried, because the commit before it failed", self.file.name);
-                        say(submission.done, Err(CommitError::Refused(words.into())));
-                    } else {
-                        after = self.settle(writes, vec![submission]);
-                    }
-                }
-                after
+            Err(failed) if failed.one_to_blame && failed.after == After::Next && group.len() > 1 => {
+                self.settle_each(writes, group)
             }
             Err(failed) => {
-                let (error, after) = match failed {
-                    Failed::Refused(words) => (CommitError::Refused(words), After::Next),
-                    Failed::Indeterminate(words) => (CommitError::Indeterminate(words), After::Reopen),
-                };
-                group.into_iter().for_each(|submission| say(submission.done, Err(error.clone())));
-                after
+                group.into_iter().for_each(|submission| say(submission.done, Err(failed.error.clone())));
+                failed.after
             }
         }
+    }
+
+    fn settle_each(&mut self, writes: &mut Writes<'_>, group: Vec<Submission>) -> After {
+        let mut after = After::Next;
+        for submission in group {
+            if after == After::Next {
+                after = self.settle(writes, vec![submission]);
+            } else {
+                let words = format!("{}: not tried, because the commit before it failed", self.file.name);
+                say(submission.done, Err(CommitError::Refused(words.into())));
+            }
+        }
+        after
     }
 
     fn transaction(
@@ -144,31 +145,32 @@ impl Writer {
         writes: &mut Writes<'_>,
         group: &[Submission],
     ) -> Result<Vec<Result<(), CommitError>>, Failed> {
+        // A lock that somebody else holds, say: the same for all.
+        writes.begin().map_err(|error| self.abandon(writes, &error, false))?;
         let mut newcomers = Vec::new();
-        let applied = writes.begin().and_then(|()| {
-            group.iter().map(|submission| self.apply(writes, &submission.batch, &mut newcomers)).collect()
-        });
-        let verdicts = applied.map_err(|error| self.abandon(writes, &error))?;
+        let applied = group.iter().map(|submission| self.apply(writes, &submission.batch, &mut newcomers));
+        let verdicts = applied.collect::<Result<Vec<_>, _>>().map_err(|error| self.abandon(writes, &error, true))?;
         match writes.commit() {
             Ok(()) => {
                 self.registered.extend(newcomers);
                 Ok(verdicts)
             }
             Err(error) if commit_is_open(&error) => {
-                Err(Failed::Indeterminate(sqlite_words(&self.file.name, &error).into()))
+                let words = sqlite_words(&self.file.name, &error).into();
+                Err(Failed { error: CommitError::Indeterminate(words), one_to_blame: false, after: After::Reopen })
             }
-            Err(error) => Err(self.abandon(writes, &error)),
+            Err(error) => {
+                let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+                Err(self.abandon(writes, &error, is_full))
+            }
         }
     }
 
-    // A transaction that cannot even be ended needs a new connection; nothing of it happened either way, but the
-    // commits behind it must not run inside it.
-    fn abandon(&self, writes: &mut Writes<'_>, error: &rusqlite::Error) -> Failed {
-        let words = sqlite_words(&self.file.name, error).into();
-        match writes.roll_back() {
-            Ok(()) => Failed::Refused(words),
-            Err(_) => Failed::Indeterminate(words),
-        }
+    /// Takes back a transaction of which nothing has happened. One that does not even end goes with its connection.
+    fn abandon(&self, writes: &mut Writes<'_>, error: &rusqlite::Error, one_to_blame: bool) -> Failed {
+        let error = CommitError::Refused(sqlite_words(&self.file.name, error).into());
+        let after = if writes.roll_back().is_ok() { After::Next } else { After::Reopen };
+        Failed { error, one_to_blame, after }
     }
 
     /// Writes one batch into the open transaction, unless a guard does not hold: guards are looked at before anything

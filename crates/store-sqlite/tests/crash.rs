@@ -136,10 +136,14 @@ async fn look(opened: &Opened, acknowledged: &HashMap<u64, u64>) {
 #[test]
 fn a_killed_process_loses_nothing_that_was_acknowledged() {
     let rounds = std::env::var("COLUMBA_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
-    let dir = tempfile::tempdir().unwrap();
+    let mut dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut dice = u64::from(std::process::id()) | 1;
-    for _ in 0..rounds {
+    for round in 0..rounds {
+        // What one process left is the next one's beginning, until looking at all of it takes too long.
+        if round % 4 == 0 {
+            dir = tempfile::tempdir().unwrap();
+        }
         dice ^= dice << 13;
         dice ^= dice >> 7;
         dice ^= dice << 17;
