@@ -199,6 +199,21 @@ impl AccountStore {
         codec::head::decode(&value, id).map(|(head, _)| head).map_err(|e| e.of(format_args!("head of {id}")))
     }
 
+    /// Many heads with one question to the engine, in the order of `ids`; `None` where there is no such mailbox (any more).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn heads(&self, ids: &[MailboxId]) -> Result<Vec<Option<Head>>, StoreError> {
+        let keys = ids.iter().map(|id| keys::head(*id)).collect();
+        let values = self.core.engine.read(self.partition(), keys).await?;
+        let decode = |(id, value): (&MailboxId, Option<Bytes>)| {
+            let Some(value) = value else { return Ok(None) };
+            let head = codec::head::decode(&value, *id);
+            head.map(|(head, _)| Some(head)).map_err(|error| error.of(format_args!("head of {id}")))
+        };
+        ids.iter().zip(values).map(decode).collect()
+    }
+
     /// One message.
     ///
     /// # Errors

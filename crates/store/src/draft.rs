@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use columba_types::limits::{KEYWORDS_PER_MAILBOX, PAGE_RECORDS};
-use columba_types::{Flag, Flags, Keyword, KeywordBits, ModSeq, SystemFlags, Uid, UidSet};
+use columba_types::{Flag, Flags, Keyword, KeywordBits, ModSeq, Uid, UidSet};
 
 use crate::codec;
 use crate::engine::{Batch, Expect};
 use crate::keys;
 use crate::line::Pending;
-use crate::page::{Page, first_page_with};
+use crate::page::Page;
+use crate::pages::{Pages, Place};
 use crate::snapshot::{Head, Record, Snapshot};
 use crate::{StoreError, log::Log};
 
@@ -25,7 +26,7 @@ const JOINED_PAGE: usize = PAGE_RECORDS / 4 * 3;
 pub(crate) struct Draft {
     base: Arc<Snapshot>,
     head: Head,
-    pages: Vec<Arc<Page>>,
+    pages: Pages,
     log: Arc<Log>,
     /// Keys of pages to write.
     dirty: BTreeSet<u32>,
@@ -97,16 +98,14 @@ impl Draft {
             size: new.size,
         };
         self.head.count(&record);
-        match self.pages.last_mut() {
-            Some(last) if last.records.len() < PAGE_RECORDS => {
-                self.dirty.insert(last.key);
-                let page = Arc::make_mut(last);
-                page.records.reserve(1);
+        match self.pages.open_page() {
+            Some(page) => {
+                self.dirty.insert(page.key);
                 page.records.push(record);
             }
-            _ => {
+            None => {
                 self.dirty.insert(uid.value());
-                self.pages.push(Arc::new(Page::new(uid.value(), vec![record])));
+                self.pages.push(Page::new(uid.value(), vec![record]));
             }
         }
         Ok(uid)
@@ -118,23 +117,22 @@ impl Draft {
         let modseq = self.next_modseq();
         let mut changed = UidSet::new();
         for &(low, high) in uids.ranges() {
-            let from = first_page_with(&self.pages, low);
-            for page in self.pages.iter_mut().skip(from).take_while(|page| page.first() <= high) {
-                let first = page.records.partition_point(|r| r.uid.value() < low);
-                let behind = page.records.partition_point(|r| r.uid.value() <= high);
-                for at in first..behind {
-                    let Some(record) = page.records.get(at) else { break };
-                    let flags = change(record);
+            let places: Vec<Place> = self.pages.between(low, high).map(|(place, _)| place).collect();
+            for place in places {
+                let Some(page) = self.pages.at(place).map(Arc::clone) else { continue };
+                for (at, record) in page.records.iter().enumerate() {
+                    let inside = (low..=high).contains(&record.uid.value());
+                    let flags = if inside { change(record) } else { record.flags };
                     if flags == record.flags {
                         continue;
                     }
                     changed.push(record.uid.value());
-                    self.head.discount(record);
                     self.dirty.insert(page.key);
-                    if let Some(record) = Arc::make_mut(page).records.get_mut(at) {
-                        record.flags = flags;
-                        record.modseq = modseq;
-                        self.head.count(record);
+                    self.head.discount(record);
+                    let new = Record { flags, modseq, ..*record };
+                    self.head.count(&new);
+                    if let Some(place) = self.pages.page_mut(place).and_then(|page| page.records.get_mut(at)) {
+                        *place = new;
                     }
                 }
             }
@@ -145,40 +143,31 @@ impl Draft {
     /// Takes records out, and joins pages that have become small.
     pub(crate) fn remove(&mut self, uids: &UidSet) {
         let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return };
-        let before = std::mem::take(&mut self.pages);
-        self.pages.reserve(before.len());
-        for mut page in before {
-            let outside = page.last() < first || page.first() > last;
-            if !outside && page.records.iter().any(|r| uids.contains(r.uid.value())) {
-                let (out, kept): (Vec<_>, Vec<_>) = page.records.iter().partition(|r| uids.contains(r.uid.value()));
-                out.iter().for_each(|record| self.head.discount(record));
-                self.expunged.extend(out);
-                if kept.is_empty() {
-                    self.dirty.remove(&page.key);
-                    self.gone.insert(page.key);
+        let Self { pages, head, expunged, dirty, gone, .. } = self;
+        pages.rebuild(first, last, |chunk| {
+            let touched = |page: &Page| page.records.iter().any(|r| uids.contains(r.uid.value()));
+            if !chunk.iter().any(|page| touched(page)) {
+                return None;
+            }
+            let mut rest = Vec::with_capacity(chunk.len());
+            for page in chunk {
+                if !touched(page) {
+                    push_or_join(&mut rest, Arc::clone(page), dirty, gone);
                     continue;
                 }
-                self.dirty.insert(page.key);
-                page = Arc::new(Page::new(page.key, kept));
+                let (out, kept): (Vec<_>, Vec<_>) = page.records.iter().partition(|r| uids.contains(r.uid.value()));
+                out.iter().for_each(|record| head.discount(record));
+                expunged.extend(out);
+                if kept.is_empty() {
+                    dirty.remove(&page.key);
+                    gone.insert(page.key);
+                } else {
+                    dirty.insert(page.key);
+                    push_or_join(&mut rest, Arc::new(Page::new(page.key, kept)), dirty, gone);
+                }
             }
-            self.push_or_join(page);
-        }
-    }
-
-    /// Puts a page behind the others, or its records into the last one where one of them is small and changed anyway.
-    fn push_or_join(&mut self, page: Arc<Page>) {
-        if let Some(last) = self.pages.last_mut() {
-            let small_and_dirty = |p: &Page| p.records.len() < SMALL_PAGE && self.dirty.contains(&p.key);
-            let fits = last.records.len() + page.records.len() <= JOINED_PAGE;
-            if fits && (small_and_dirty(last) || small_and_dirty(&page)) {
-                self.dirty.insert(last.key);
-                self.dirty.remove(&page.key);
-                self.gone.insert(page.key);
-                Arc::make_mut(last).records.extend_from_slice(&page.records);
-                return;
-            }
-        }
-        self.pages.push(page);
+            Some(rest)
+        });
     }
 
     /// The packed form of flags; keywords that are new to the mailbox get a bit.
@@ -233,11 +222,6 @@ impl Draft {
         Ok(bit)
     }
 
-    /// The records with \Deleted.
-    pub(crate) fn deleted(&self) -> impl Iterator<Item = &Record> {
-        self.pages.iter().flat_map(|p| &p.records).filter(|r| r.flags.system.contains(SystemFlags::DELETED))
-    }
-
     /// The commit holds only upon what the draft is made from.
     pub(crate) fn guard(&self, batch: &mut Batch) {
         batch.guard(keys::head(self.head.mailbox), Expect::Version(self.base.version));
@@ -249,9 +233,7 @@ impl Draft {
         self.head.highest_modseq = self.next_modseq();
         self.head.recent_from = recent_from;
         for key in &self.dirty {
-            let Ok(at) = self.pages.binary_search_by_key(key, |page| page.key) else { continue };
-            if let Some(page) = self.pages.get_mut(at) {
-                let page = Arc::make_mut(page);
+            if let Some(page) = self.pages.page_of_key(*key) {
                 page.sum_up();
                 batch.put(keys::page(id, *key), codec::page::encode(page));
             }
@@ -271,4 +253,20 @@ impl Draft {
         let snapshot = Snapshot { head: self.head, pages: self.pages, log: self.log, version };
         Pending { version, snapshot: Some(Arc::new(snapshot)), ghosts: self.expunged, reused: self.reused }
     }
+}
+
+/// Puts a page behind the others, or its records into the last one where one of them is small and changed anyway.
+fn push_or_join(pages: &mut Vec<Arc<Page>>, page: Arc<Page>, dirty: &mut BTreeSet<u32>, gone: &mut BTreeSet<u32>) {
+    if let Some(last) = pages.last_mut() {
+        let small_and_dirty = |page: &Page| page.records.len() < SMALL_PAGE && dirty.contains(&page.key);
+        let fits = last.records.len() + page.records.len() <= JOINED_PAGE;
+        if fits && (small_and_dirty(last) || small_and_dirty(&page)) {
+            dirty.insert(last.key);
+            dirty.remove(&page.key);
+            gone.insert(page.key);
+            Arc::make_mut(last).records.extend_from_slice(&page.records);
+            return;
+        }
+    }
+    pages.push(page);
 }

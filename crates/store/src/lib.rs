@@ -25,6 +25,7 @@ mod mailbox;
 mod memory;
 mod message;
 mod page;
+mod pages;
 mod reclaim;
 mod removal;
 mod restore;

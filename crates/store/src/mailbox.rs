@@ -163,6 +163,11 @@ impl Room {
         Uid::new(self.recent_from.load(Ordering::Relaxed)).unwrap_or(Uid::MIN)
     }
 
+    /// How many records are held.
+    pub(crate) fn records(&self) -> u64 {
+        u64::from(lock(&self.shown).snapshot.head.exists)
+    }
+
     /// The head as published.
     pub(crate) fn head(&self) -> Option<Head> {
         let shown = lock(&self.shown);
@@ -186,7 +191,7 @@ pub(crate) async fn load(core: &Core, partition: Partition, id: MailboxId) -> Re
             let mut parts = KeyParts::of(&key);
             let (_, first) = (parts.u64(), parts.u32().unwrap_or(0));
             let page = codec::page::decode(&value, first);
-            all.push(Arc::new(page.map_err(|e| e.of(format_args!("page {first} of {id}")))?));
+            all.push(page.map_err(|e| e.of(format_args!("page {first} of {id}")))?);
         }
         let mut log = Vec::with_capacity(logs.len());
         for (key, value) in logs {
@@ -196,7 +201,7 @@ pub(crate) async fn load(core: &Core, partition: Partition, id: MailboxId) -> Re
             log.push(page.map_err(|e| e.of(format_args!("history {modseq} of {id}")))?);
         }
         let log = Arc::new(Log::new(head.log_floor, log));
-        return Ok(Snapshot { head, pages: all, log, version });
+        return Ok(Snapshot { head, pages: all.into_iter().collect(), log, version });
     }
     Err(StoreError::Busy)
 }

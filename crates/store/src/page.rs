@@ -1,8 +1,6 @@
 //! A page: up to 128 records of one mailbox, the unit of storage, caching, copying and change.
 
-use std::sync::Arc;
-
-use columba_types::{KeywordBits, ModSeq};
+use columba_types::{Flags, KeywordBits, ModSeq, SystemFlags};
 
 use crate::snapshot::Record;
 
@@ -17,11 +15,14 @@ pub(crate) struct Page {
     pub(crate) highest_modseq: ModSeq,
     /// Every keyword any of its records has.
     pub(crate) keywords: KeywordBits,
+    /// Every system flag any of its records has.
+    pub(crate) system: SystemFlags,
 }
 
 impl Page {
     pub(crate) fn new(key: u32, records: Vec<Record>) -> Self {
-        let mut page = Self { key, records, highest_modseq: ModSeq::ZERO, keywords: KeywordBits::NONE };
+        let (keywords, system) = (KeywordBits::NONE, SystemFlags::NONE);
+        let mut page = Self { key, records, highest_modseq: ModSeq::ZERO, keywords, system };
         page.sum_up();
         page
     }
@@ -29,8 +30,8 @@ impl Page {
     /// Brings the derived fields up to date after records changed.
     pub(crate) fn sum_up(&mut self) {
         self.highest_modseq = self.records.iter().map(|r| r.modseq).max().unwrap_or_default();
-        let all = |bits: KeywordBits, r: &Record| bits.union(r.flags.keywords);
-        self.keywords = self.records.iter().fold(KeywordBits::NONE, all);
+        let all = self.records.iter().fold(Flags::NONE, |flags, record| flags.union(record.flags));
+        (self.keywords, self.system) = (all.keywords, all.system);
     }
 
     /// UID of the first record; 0 if there is none.
@@ -49,9 +50,4 @@ impl Page {
         let to = self.records.partition_point(|r| r.uid.value() <= high);
         self.records.get(from..to).unwrap_or_default()
     }
-}
-
-/// The index of the first page that holds a UID of `uid` or above.
-pub(crate) fn first_page_with(pages: &[Arc<Page>], uid: u32) -> usize {
-    pages.partition_point(|page| page.last() < uid)
 }

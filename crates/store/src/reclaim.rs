@@ -70,8 +70,16 @@ pub(crate) async fn take_reclaim_turn(core: &Core, batch: &mut Batch) -> Result<
     Ok(())
 }
 
-/// Dead octets by segment.
-type Dead = BTreeMap<u64, u64>;
+/// What is dead in a segment.
+#[derive(Debug, Default)]
+struct DeadPart {
+    octets: u64,
+    /// Where that is noted.
+    noted_in: BTreeSet<Partition>,
+}
+
+/// What is dead, by segment.
+type Dead = BTreeMap<u64, DeadPart>;
 
 impl Store {
     /// Gives back what can be given back now. Called by the server now and then; it harms nobody who works meanwhile.
@@ -99,12 +107,12 @@ impl Store {
                 finish_removals(core, partition).await?;
                 reclaimed.messages += end_expunged(core, partition).await?;
                 for (key, value) in core.scan_all(partition, keys::all_dead()).await? {
-                    add_dead(&mut dead, &key, &value)?;
+                    add_dead(&mut dead, partition, &key, &value)?;
                 }
             }
         }
         for (key, value) in core.scan_all(Partition::Global, keys::all_gone()).await? {
-            add_dead(&mut dead, &key, &value)?;
+            add_dead(&mut dead, Partition::Global, &key, &value)?;
         }
         self.rewrite_segments(&dead, &mut reclaimed).await?;
         Ok(reclaimed)
@@ -134,15 +142,13 @@ impl Store {
         let partition = Partition::Account(id);
         self.close_account(id);
         let mut gone = self.octets_of(partition).await?;
-        for (segment, octets) in &mut gone {
+        let mut batch = Batch::new(Partition::Global);
+        for (segment, part) in &mut gone {
             let before = core.value(Partition::Global, keys::gone(*segment, id)).await?;
             let before = before.map(|value| decode_octets(&value)).transpose();
             // After an interruption only a part is left to be counted.
-            *octets = (*octets).max(before.map_err(|error| error.of("gone octets"))?.unwrap_or(0));
-        }
-        let mut batch = Batch::new(Partition::Global);
-        for (segment, octets) in &gone {
-            batch.put(keys::gone(*segment, id), encode_octets(*octets));
+            part.octets = part.octets.max(before.map_err(|error| error.of("gone octets"))?.unwrap_or(0));
+            batch.put(keys::gone(*segment, id), encode_octets(part.octets));
         }
         core.commit(batch).await?;
         loop {
@@ -162,7 +168,7 @@ impl Store {
         let core = self.core();
         let mut octets = Dead::new();
         for (key, value) in core.scan_all(partition, keys::all_dead()).await? {
-            add_dead(&mut octets, &key, &value)?;
+            add_dead(&mut octets, partition, &key, &value)?;
         }
         let mut range = keys::all_messages();
         loop {
@@ -171,7 +177,7 @@ impl Store {
             range.start = keys::after(last);
             for (key, value) in &part {
                 let message = decode_message(key, value)?;
-                *octets.entry(message.blob.segment).or_default() += message.blob.len;
+                octets.entry(message.blob.segment).or_default().octets += message.blob.len;
             }
         }
     }
@@ -181,20 +187,20 @@ impl Store {
         let segments = self.core().blobs.segments().await?;
         let there: BTreeSet<u64> = segments.iter().map(|segment| segment.segment).collect();
         for segment in segments {
-            let octets = dead.get(&segment.segment).copied().unwrap_or(0);
-            if segment.sealed && octets.saturating_mul(2) > segment.bytes {
+            let Some(part) = dead.get(&segment.segment) else { continue };
+            if segment.sealed && part.octets.saturating_mul(2) > segment.bytes {
                 let records = self.core().blobs.records(segment.segment).await?;
                 if let Some(copied) = self.copy_live(records).await? {
                     self.core().blobs.remove(segment.segment).await?;
-                    self.forget_dead(segment.segment).await?;
+                    self.forget_dead(segment.segment, part).await?;
                     reclaimed.segments += 1;
                     reclaimed.bytes += segment.bytes.saturating_sub(copied);
                 }
             }
         }
         // What a crash left: the segment went, and what was known of it did not.
-        for segment in dead.keys().filter(|segment| !there.contains(segment)) {
-            self.forget_dead(*segment).await?;
+        for (segment, part) in dead.iter().filter(|(segment, _)| !there.contains(segment)) {
+            self.forget_dead(*segment, part).await?;
         }
         Ok(())
     }
@@ -219,33 +225,25 @@ impl Store {
     }
 
     /// Forgets what was dead in a segment that is no more.
-    async fn forget_dead(&self, segment: u64) -> Result<(), StoreError> {
-        let core = self.core();
-        let mut last = None;
-        loop {
-            let partitions = core.engine.partitions(last, SCAN_KEYS).await?;
-            let Some(next) = partitions.last().copied() else { return Ok(()) };
-            last = Some(next);
-            for partition in partitions {
-                let range = match partition {
-                    Partition::Global => keys::gone_in(segment),
-                    Partition::Account(_) => keys::dead_in(segment),
-                };
-                if !core.engine.scan(partition, range.clone(), 1).await?.is_empty() {
-                    let mut batch = Batch::new(partition);
-                    batch.clears.push(range);
-                    core.commit(batch).await?;
-                }
-            }
+    async fn forget_dead(&self, segment: u64, part: &DeadPart) -> Result<(), StoreError> {
+        for partition in &part.noted_in {
+            let mut batch = Batch::new(*partition);
+            batch.clears.push(match partition {
+                Partition::Global => keys::gone_in(segment),
+                Partition::Account(_) => keys::dead_in(segment),
+            });
+            self.core().commit(batch).await?;
         }
+        Ok(())
     }
 }
 
-fn add_dead(dead: &mut Dead, key: &crate::Key, value: &[u8]) -> Result<(), StoreError> {
+fn add_dead(dead: &mut Dead, partition: Partition, key: &crate::Key, value: &[u8]) -> Result<(), StoreError> {
     let segment = KeyParts::of(key).u64().ok_or_else(|| StoreError::corrupt("the key of dead octets"))?;
     let octets = decode_octets(value).map_err(|error| error.of("dead octets"))?;
-    let sum = dead.entry(segment).or_default();
-    *sum = sum.saturating_add(octets);
+    let part = dead.entry(segment).or_default();
+    part.octets = part.octets.saturating_add(octets);
+    part.noted_in.insert(partition);
     Ok(())
 }
 

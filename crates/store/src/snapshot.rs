@@ -7,7 +7,7 @@ use columba_types::{
 };
 
 use crate::log::Log;
-use crate::page::{Page, first_page_with};
+use crate::pages::Pages;
 
 /// What is known of a mailbox without its records.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -109,7 +109,7 @@ pub struct Snapshot {
     /// Counts and numbers.
     pub head: Head,
     /// Rising by UID.
-    pub(crate) pages: Vec<Arc<Page>>,
+    pub(crate) pages: Pages,
     /// What was expunged.
     pub(crate) log: Arc<Log>,
     /// What a guard on the head expects: a number no other commit has.
@@ -119,9 +119,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// The record of that UID, in O(log pages).
     pub fn record(&self, uid: Uid) -> Option<&Record> {
-        let page = self.pages.get(first_page_with(&self.pages, uid.value()))?;
-        let at = page.records.binary_search_by_key(&uid, |r| r.uid).ok()?;
-        page.records.get(at)
+        self.pages.record(uid.value())
     }
 
     /// All records, rising by UID.
@@ -131,17 +129,21 @@ impl Snapshot {
 
     /// The records whose UID is in the set, rising; pages outside it are not looked at.
     pub fn records_in<'a>(&'a self, uids: &'a UidSet) -> impl Iterator<Item = &'a Record> {
-        uids.ranges().iter().flat_map(|&(low, high)| {
-            let from = first_page_with(&self.pages, low);
-            let pages = self.pages.get(from..).unwrap_or_default();
-            pages.iter().take_while(move |page| page.first() <= high).flat_map(move |page| page.between(low, high))
-        })
+        let pages = |low, high| self.pages.between(low, high);
+        let records = move |&(low, high): &(u32, u32)| pages(low, high).flat_map(move |(_, p)| p.between(low, high));
+        uids.ranges().iter().flat_map(records)
     }
 
     /// The records changed after `since`, rising by UID; pages that have none are not looked at.
     pub fn changed_since(&self, since: ModSeq) -> impl Iterator<Item = &Record> {
         let pages = self.pages.iter().filter(move |page| page.highest_modseq > since);
         pages.flat_map(|page| &page.records).filter(move |r| r.modseq > since)
+    }
+
+    /// The records with \Deleted, rising by UID; pages that have none are not looked at.
+    pub(crate) fn deleted(&self) -> impl Iterator<Item = &Record> {
+        let pages = self.pages.iter().filter(|page| page.system.contains(SystemFlags::DELETED));
+        pages.flat_map(|page| &page.records).filter(|r| r.flags.system.contains(SystemFlags::DELETED))
     }
 
     /// Every UID.
@@ -151,7 +153,7 @@ impl Snapshot {
             Some(last) if last.1.saturating_add(1) == low => last.1 = high,
             _ => ranges.push((low, high)),
         };
-        for page in &self.pages {
+        for page in self.pages.iter() {
             if (page.last() - page.first()) as usize + 1 == page.records.len() {
                 add(page.first(), page.last());
             } else {

@@ -28,13 +28,20 @@ pub struct Options {
     pub keep_expunged: Duration,
     /// Mailboxes kept in memory although nobody uses them; above, the longest unused goes first.
     pub cache_mailboxes: usize,
+    /// Message records (about 100 octets each) of those mailboxes together; above, too, the longest unused goes first.
+    pub cache_records: u64,
     /// Where random numbers start; `None`: from the operating system. Set by tests and the simulator.
     pub seed: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { keep_expunged: Duration::from_secs(7 * 24 * 3600), cache_mailboxes: 1_000, seed: None }
+        Self {
+            keep_expunged: Duration::from_secs(7 * 24 * 3600),
+            cache_mailboxes: 1_000,
+            cache_records: 2_000_000,
+            seed: None,
+        }
     }
 }
 
@@ -139,33 +146,53 @@ impl Numbers {
 /// Mailboxes kept in memory though perhaps nobody uses them now: the most recently used.
 #[derive(Debug)]
 pub(crate) struct Rooms {
-    capacity: usize,
+    mailboxes: usize,
+    records: u64,
     used: Mutex<Used>,
+}
+
+#[derive(Debug)]
+struct UsedRoom {
+    /// Kept alive by this.
+    _room: Arc<Room>,
+    time: u64,
+    records: u64,
 }
 
 #[derive(Debug, Default)]
 struct Used {
     clock: u64,
-    rooms: HashMap<(AccountId, MailboxId), (u64, Arc<Room>)>,
+    records: u64,
+    rooms: HashMap<(AccountId, MailboxId), UsedRoom>,
     by_time: BTreeMap<u64, (AccountId, MailboxId)>,
+}
+
+impl Used {
+    fn remove(&mut self, key: &(AccountId, MailboxId)) -> Option<UsedRoom> {
+        let removed = self.rooms.remove(key)?;
+        self.by_time.remove(&removed.time);
+        self.records = self.records.saturating_sub(removed.records);
+        Some(removed)
+    }
 }
 
 impl Rooms {
     /// Notes that a mailbox is used now. One in use elsewhere stays alive there when it goes from here.
     pub(crate) fn touch(&self, room: &Arc<Room>) {
         let key = (room.account.id(), room.id);
+        let records = room.records();
+        // Dropped only when the lock is given back: with them may go what takes long to take apart.
         let mut gone = Vec::new();
         let mut used = lock(&self.used);
+        gone.extend(used.remove(&key));
         used.clock += 1;
-        let now = used.clock;
-        if let Some((before, _)) = used.rooms.insert(key, (now, Arc::clone(room))) {
-            used.by_time.remove(&before);
-        }
-        used.by_time.insert(now, key);
-        while used.rooms.len() > self.capacity
-            && let Some((_, oldest)) = used.by_time.pop_first()
-        {
-            gone.extend(used.rooms.remove(&oldest));
+        used.records += records;
+        let time = used.clock;
+        used.rooms.insert(key, UsedRoom { _room: Arc::clone(room), time, records });
+        used.by_time.insert(time, key);
+        while used.rooms.len() > self.mailboxes || used.records > self.records {
+            let Some(oldest) = used.by_time.first_key_value().map(|(_, key)| *key) else { break };
+            gone.extend(used.remove(&oldest));
         }
         drop(used);
         drop(gone);
@@ -173,15 +200,9 @@ impl Rooms {
 
     /// Lets go of one account's mailboxes.
     pub(crate) fn forget(&self, account: AccountId) {
-        let mut gone = Vec::new();
         let mut used = lock(&self.used);
         let ids: Vec<_> = used.rooms.keys().filter(|(id, _)| *id == account).copied().collect();
-        for id in ids {
-            if let Some((time, room)) = used.rooms.remove(&id) {
-                used.by_time.remove(&time);
-                gone.push(room);
-            }
-        }
+        let gone: Vec<Option<UsedRoom>> = ids.iter().map(|id| used.remove(id)).collect();
         drop(used);
         drop(gone);
     }
@@ -227,7 +248,8 @@ impl Store {
             options,
         };
         core.check_format(Partition::Global, keys::global_format()).await?;
-        let rooms = Rooms { capacity: core.options.cache_mailboxes, used: Mutex::default() };
+        let Options { cache_mailboxes, cache_records, .. } = core.options;
+        let rooms = Rooms { mailboxes: cache_mailboxes, records: cache_records, used: Mutex::default() };
         let store = Store(Arc::new(StoreInner {
             core: Arc::new(core),
             rooms: Arc::new(rooms),

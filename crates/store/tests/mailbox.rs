@@ -309,3 +309,58 @@ async fn history_is_bounded_and_says_how_far_it_reaches() {
     assert_eq!(inbox.catch_up(ModSeq(floor.0 - 1)).expunged, None);
     world.check().await;
 }
+
+#[tokio::test]
+async fn a_large_mailbox_is_like_a_small_one() {
+    let world = World::new().await;
+    let (mail, inbox) = (world.mail().await, world.inbox().await);
+    for _ in 0..20 {
+        let mut batch = Vec::new();
+        for _ in 0..1000 {
+            batch.push(message(&mail, "", "").await);
+        }
+        inbox.append(batch).await.unwrap();
+    }
+    let seventh: UidSet = (1..=20_000u32).filter(|uid| uid % 7 == 0).collect();
+    assert_eq!(inbox.store(&seventh, add("\\Deleted $K"), None).await.unwrap().changed, seventh);
+    assert!(inbox.snapshot().records_in(&seventh).map(|record| record.uid.value()).eq(seventh.iter()));
+    inbox.expunge(Some(&set("5000:12000"))).await.unwrap();
+    inbox.store(&set("9000:17500"), add("\\Deleted"), None).await.unwrap();
+    inbox.expunge(None).await.unwrap();
+    let left: UidSet = (1..=20_000u32).filter(|uid| uid % 7 != 0 && !(9000..=17_500).contains(uid)).collect();
+    assert_eq!(inbox.snapshot().uids(), left);
+    for uid in [1, 7, 8, 8191, 8192, 8999, 9000, 17_500, 17_501, 20_000] {
+        assert_eq!(inbox.snapshot().record(Uid::new(uid).unwrap()).is_some(), left.contains(uid), "{uid}");
+    }
+    world.check().await;
+}
+
+#[tokio::test]
+async fn memory_holds_what_is_in_use_and_a_bounded_rest() {
+    let mut world = World::new().await;
+    world.options.cache_records = 10;
+    let store = world.reopened().await;
+    let mail = store.open_account(world.account).await.unwrap();
+    let (inbox, sent) = (open(&mail, "INBOX").await, open(&mail, "Sent").await);
+    let mut batch = Vec::new();
+    for _ in 0..20 {
+        batch.push(message(&mail, "x", "\\Deleted").await);
+    }
+    inbox.append(batch).await.unwrap();
+    let ids = [inbox.id(), sent.id(), columba_types::MailboxId(9)];
+    let heads = mail.heads(&ids).await.unwrap();
+    assert_eq!(heads.iter().flatten().map(|head| head.exists).collect::<Vec<_>>(), [20, 0]);
+    assert!(heads[2].is_none());
+    // In use: asked for again, it is the same mailbox, with what only memory knows.
+    inbox.expunge(Some(&set("1"))).await.unwrap();
+    assert!(mail.mailbox(ids[0]).await.unwrap().ghost(Uid::MIN).is_some());
+    // Not in use, and too large to be kept: it is read anew.
+    drop(inbox);
+    drop(mail.mailbox(ids[0]).await.unwrap());
+    drop(mail.mailbox(ids[1]).await.unwrap());
+    let inbox = mail.mailbox(ids[0]).await.unwrap();
+    assert!(inbox.ghost(Uid::MIN).is_none());
+    assert_eq!(inbox.snapshot().head.exists, 19);
+    assert_eq!(inbox.catch_up(ModSeq::ZERO).expunged.unwrap().to_string(), "1", "the history is kept for good");
+    world.check().await;
+}

@@ -48,13 +48,13 @@ impl Mailbox {
         let hook = Arc::new(|_: &Result<(), CommitError>| {});
         change(&[&self.room], &hook, |drafts, batch| {
             let Some(draft) = drafts.first_mut() else { return Err(StoreError::NotFound) };
-            let head = draft.base().head.clone();
+            let base = Arc::clone(draft.base());
             let mut gone = UidSet::new();
-            if head.deleted > 0 {
+            if base.head.deleted > 0 {
                 let wanted = |record: &&Record| uids.is_none_or(|uids| uids.contains(record.uid.value()));
                 let expiry = self.core().expiry_millis();
-                for record in draft.deleted().filter(wanted).take(COMMIT_MESSAGES) {
-                    put_trash(batch, self.id(), record, &head.keywords, expiry);
+                for record in base.deleted().filter(wanted).take(COMMIT_MESSAGES) {
+                    put_trash(batch, self.id(), record, &base.head.keywords, expiry);
                     gone.push(record.uid.value());
                 }
                 draft.remove(&gone);

@@ -34,7 +34,7 @@ impl World {
     pub async fn on(engine: Arc<dyn Engine>) -> Self {
         let blobs = Arc::new(MemoryBlobs::with_segments_of(4096));
         let clock = Arc::new(TestClock::default());
-        let options = Options { keep_expunged: KEEP, cache_mailboxes: 100, seed: Some(7) };
+        let options = Options { keep_expunged: KEEP, seed: Some(7), ..Options::default() };
         let store = Store::open(engine.clone(), blobs.clone(), clock.clone(), options.clone()).await.unwrap();
         let account =
             store.create_account(NewAccount { name: "max".into(), ..NewAccount::default() }).await.unwrap().id;
