@@ -1,5 +1,6 @@
 //! Reads a Maildir: the directory itself, Maildir++ folders beside it, and folders as directories within directories.
 
+use std::cmp::Ordering;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
@@ -97,7 +98,7 @@ impl MaildirSource {
                 }
             }
         }
-        files.sort_by(|a, b| delivery_order(&a.name).cmp(&delivery_order(&b.name)));
+        files.sort_by(|a, b| delivery_order(&a.name, &b.name));
         files
     }
 
@@ -216,19 +217,31 @@ pub(crate) fn moment(time: SystemTime) -> DateTime {
 }
 
 /// Names begin with the seconds of delivery and then say something that rises: numbers are compared as numbers.
-fn delivery_order(name: &OsStr) -> Vec<(u64, &[u8])> {
-    let base = name.as_bytes().split(|octet| *octet == b':').next().unwrap_or_default();
-    let mut parts = Vec::new();
-    let mut rest = base;
-    while !rest.is_empty() && parts.len() < 8 {
-        let digits = rest.iter().take_while(|octet| octet.is_ascii_digit()).count();
-        let number = std::str::from_utf8(rest.get(..digits).unwrap_or_default()).ok().and_then(|d| d.parse().ok());
-        let after = rest.get(digits..).unwrap_or_default();
-        let text = after.iter().take_while(|octet| !octet.is_ascii_digit()).count();
-        parts.push((number.unwrap_or(0), after.get(..text).unwrap_or_default()));
-        rest = after.get(text..).unwrap_or_default();
+fn delivery_order(a: &OsStr, b: &OsStr) -> Ordering {
+    let (mut a, mut b) = (base_name(a), base_name(b));
+    while !a.is_empty() && !b.is_empty() {
+        let ((number_a, text_a, rest_a), (number_b, text_b, rest_b)) = (next_part(a), next_part(b));
+        let order = number_a.cmp(&number_b).then_with(|| text_a.cmp(text_b));
+        if order != Ordering::Equal {
+            return order;
+        }
+        (a, b) = (rest_a, rest_b);
     }
-    parts
+    a.len().cmp(&b.len())
+}
+
+fn base_name(name: &OsStr) -> &[u8] {
+    name.as_bytes().split(|octet| *octet == b':').next().unwrap_or_default()
+}
+
+/// The number at the beginning, the text behind it, and the rest from the next digit on.
+fn next_part(octets: &[u8]) -> (u64, &[u8], &[u8]) {
+    let digits = octets.iter().take_while(|octet| octet.is_ascii_digit()).count();
+    let (digits, after) = octets.split_at(digits);
+    let number = digits.iter().fold(0u64, |n, digit| n.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    let text = after.iter().take_while(|octet| !octet.is_ascii_digit()).count();
+    let (text, rest) = after.split_at(text);
+    (number, text, rest)
 }
 
 /// What follows the last `:2,` (or `;2,` and `!2,`, where a colon was not possible).
@@ -336,7 +349,7 @@ mod tests {
         let order = ["900.z", "1000.M5P1", "1000.M10P1", "1000.M10P2", "1001.a"];
         let mut names = order.map(OsString::from);
         names.reverse();
-        names.sort_by(|a, b| delivery_order(a).cmp(&delivery_order(b)));
+        names.sort_by(|a, b| delivery_order(a, b));
         assert_eq!(names, order.map(OsString::from));
     }
 
