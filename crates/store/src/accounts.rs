@@ -174,7 +174,6 @@ impl Store {
 
     /// Makes many accounts, hundreds in each commit; what became of each, in their order.
     pub async fn create_accounts(&self, new: Vec<NewAccount>) -> Vec<Result<Account, StoreError>> {
-        let _turn = self.0.accounts_turn.lock().await;
         let mut all = Vec::with_capacity(new.len());
         let mut rest = new.into_iter().peekable();
         while rest.peek().is_some() {
@@ -190,6 +189,7 @@ impl Store {
 
     /// Makes up to [`COMMIT_ACCOUNTS`] accounts in one commit, without their mailboxes.
     async fn create_some(&self, new: Vec<NewAccount>) -> Vec<Result<Account, StoreError>> {
+        let _turn = self.0.accounts_turn.lock().await;
         let mut seen = HashSet::new();
         let mut wanted: Vec<Result<Account, StoreError>> = Vec::with_capacity(new.len());
         for NewAccount { name, credentials, disabled } in new {

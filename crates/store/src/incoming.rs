@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use columba_types::limits::COMMIT_QUEUE;
+use columba_types::limits::ORPHANED_BYTES;
 use columba_types::{AccountId, MessageId};
 
 use crate::StoreError;
@@ -75,7 +75,7 @@ impl Drop for Lease {
         match state {
             LeaseState::Unknown => return,
             // What is not noted here is found by `verify`, and given back with its segment.
-            LeaseState::Durable(blob) if leases.orphans.len() < COMMIT_QUEUE => {
+            LeaseState::Durable(blob) if leases.orphans.len() < ORPHANED_BYTES => {
                 leases.orphans.push(BlobRecord { account: self.account, message: self.message, blob });
             }
             _ => {}

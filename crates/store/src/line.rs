@@ -42,6 +42,15 @@ pub(crate) struct Line {
     in_flight: usize,
     /// One failed: the tip is not to be built upon.
     stale: bool,
+    /// How often the tip was read anew.
+    reloads: u64,
+}
+
+/// A state somebody looked at, durable or not.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    version: u64,
+    reloads: u64,
 }
 
 impl Shown {
@@ -110,6 +119,7 @@ impl Room {
         }
         shown.line.pending.clear();
         shown.line.stale = false;
+        shown.line.reloads += 1;
         let changed = before != (shown.snapshot.version, shown.deleted);
         let tip = loaded.map(|_| Arc::clone(&shown.snapshot));
         drop(shown);
@@ -164,16 +174,21 @@ impl Room {
         self.heard.notify_waiters();
     }
 
-    /// Waits until a state that was seen is durable; `false` if it failed.
-    async fn wait_until_durable(&self, version: u64) -> bool {
+    /// The state a draft is made from. The tip's lock is held.
+    fn seen(&self, draft: &Draft) -> Seen {
+        Seen { version: draft.base().version, reloads: lock(&self.shown).line.reloads }
+    }
+
+    /// Waits until a state that was seen is durable; `false` if it, or anything near it, failed.
+    async fn wait_until_durable(&self, seen: Seen) -> bool {
         loop {
             let heard = self.heard.notified();
             {
-                let shown = lock(&self.shown);
-                if shown.line.stale {
+                let line = &lock(&self.shown).line;
+                if line.stale || line.reloads != seen.reloads {
                     return false;
                 }
-                if shown.line.pending.iter().all(|pending| pending.version != version) {
+                if line.pending.iter().all(|pending| pending.version != seen.version) {
                     return true;
                 }
             }
@@ -257,11 +272,11 @@ pub(crate) async fn change<T>(
         let mut batch = Batch::new(account.partition());
         let value = compute(&mut drafts, &mut batch)?;
         if !drafts.iter().any(Draft::is_changed) {
-            let seen: Vec<u64> = drafts.iter().map(|draft| draft.base().version).collect();
+            let seen: Vec<Seen> = rooms.iter().zip(&drafts).map(|(room, draft)| room.seen(draft)).collect();
             drop((tips, place));
             let mut durable = true;
-            for (room, version) in rooms.iter().zip(seen) {
-                durable &= room.wait_until_durable(version).await;
+            for (room, seen) in rooms.iter().zip(seen) {
+                durable &= room.wait_until_durable(seen).await;
             }
             if durable {
                 return Ok(value);

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use columba_types::limits::{COMMIT_MESSAGES, COMMIT_RETRIES, MESSAGE_CHUNK_BYTES, SCAN_KEYS};
+use columba_types::limits::{
+    COMMIT_MESSAGES, COMMIT_RETRIES, MESSAGE_CHUNK_BYTES, SCAN_KEYS, SCAN_MESSAGES, SEGMENT_COPIES,
+};
 use columba_types::{AccountId, MailboxId, MessageId, Uid};
 use futures_util::future::join_all;
 
@@ -17,9 +19,6 @@ use crate::keys::{self, KeyParts};
 use crate::removal::finish_removals;
 use crate::store::Core;
 use crate::{Message, Store, StoreError, threads};
-
-/// Records of a segment that are copied at once, so that they share a sync of the disk.
-const COPIES_AT_ONCE: usize = 64;
 
 /// What was given back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -152,7 +151,7 @@ impl Store {
         }
         core.commit(batch).await?;
         loop {
-            let part = core.engine.scan(partition, keys::everything(), SCAN_KEYS).await?;
+            let part = core.engine.scan(partition, keys::everything(), SCAN_MESSAGES).await?;
             let (Some((first, _)), Some((last, _))) = (part.first(), part.last()) else { break };
             let mut batch = Batch::new(partition);
             batch.clears.push(first.clone()..keys::after(last));
@@ -172,7 +171,7 @@ impl Store {
         }
         let mut range = keys::all_messages();
         loop {
-            let part = core.engine.scan(partition, range.clone(), SCAN_KEYS).await?;
+            let part = core.engine.scan(partition, range.clone(), SCAN_MESSAGES).await?;
             let Some((last, _)) = part.last() else { return Ok(octets) };
             range.start = keys::after(last);
             for (key, value) in &part {
@@ -216,7 +215,7 @@ impl Store {
             return Ok(None);
         }
         let mut copied = 0;
-        for some in records.chunks(COPIES_AT_ONCE) {
+        for some in records.chunks(SEGMENT_COPIES) {
             for outcome in join_all(some.iter().map(|record| copy_if_live(self.core(), *record))).await {
                 copied += outcome?;
             }

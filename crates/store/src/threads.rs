@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use columba_types::ThreadId;
-use columba_types::limits::{COMMIT_QUEUE, THREAD_REFERENCES};
+use columba_types::limits::{RECENT_THREADS, THREAD_REFERENCES};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::account_store::AccountStore;
@@ -32,7 +32,7 @@ impl RecentThreads {
         if self.threads.insert(hash, thread).is_none() {
             self.order.push_back(hash);
         }
-        while self.order.len() > COMMIT_QUEUE
+        while self.order.len() > RECENT_THREADS
             && let Some(oldest) = self.order.pop_front()
         {
             self.threads.remove(&oldest);

@@ -89,6 +89,28 @@ async fn a_no_op_waits_for_what_it_saw() {
 }
 
 #[tokio::test]
+async fn a_no_op_upon_what_failed_is_done_after_all() {
+    let inner = Faulty::new(Arc::new(MemoryEngine::new()));
+    let engine = Lagging::new(Arc::new(inner.clone()));
+    let world = World::on(Arc::new(engine.clone())).await;
+    let (mail, inbox) = (world.mail().await, world.inbox().await);
+    append(&mail, &inbox, "a", "").await;
+    engine.hold();
+    inner.fail(0, Fault::Refused);
+    let one = set("1");
+    let mut first = Box::pin(inbox.store(&one, add("\\Seen"), None));
+    let mut second = Box::pin(inbox.store(&one, add("\\Seen"), None));
+    assert!(first.now_or_never_ref().is_none() && second.now_or_never_ref().is_none());
+    engine.release();
+    // Another one brings the mailbox in order before the second looks again.
+    inbox.store(&one, add("\\Flagged"), None).await.unwrap();
+    assert!(first.await.is_err());
+    assert_eq!(second.await.unwrap().changed, one);
+    assert_eq!(listing(&inbox), ["1 \\Flagged \\Seen"]);
+    world.check().await;
+}
+
+#[tokio::test]
 async fn a_failed_commit_fails_and_those_behind_it_go_on() {
     for fault in [Fault::Refused, Fault::Conflict, Fault::LostBefore, Fault::LostAfter] {
         let inner = Faulty::new(Arc::new(MemoryEngine::new()));

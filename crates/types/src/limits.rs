@@ -106,12 +106,20 @@ pub const COMMIT_QUEUE: usize = 4_096;
 pub const COMMIT_RETRIES: usize = 16;
 /// References of one message that take part in finding its thread; the newest count.
 pub const THREAD_REFERENCES: usize = 16;
+/// Threads given lately that an account in memory remembers, for messages whose thread is still being written.
+pub const RECENT_THREADS: usize = 1_024;
+/// Records copied at once when a segment is rewritten, so that they share a sync of the disk.
+pub const SEGMENT_COPIES: usize = 64;
+/// Unwanted bytes the store remembers until they are noted as dead; those of others are found when their segment is rewritten.
+pub const ORPHANED_BYTES: usize = 4_096;
 /// Accounts the store keeps by name for the login path.
 pub const ACCOUNTS_IN_MEMORY: usize = 20_000;
 /// Accounts made in one commit.
 pub const COMMIT_ACCOUNTS: usize = 500;
-/// Keys read from an engine at once when a whole range is gone through.
+/// Keys read from an engine at once when a whole range of small values is gone through.
 pub const SCAN_KEYS: usize = 1_000;
+/// The same for messages, whose values may be large.
+pub const SCAN_MESSAGES: usize = 100;
 /// Octets of commits that one transaction of a shard takes; more only makes the ones at its head wait longer.
 pub const COMMIT_GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Octets of a shard's log before it is copied into its file: they are read again after a crash.

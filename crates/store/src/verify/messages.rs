@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use columba_types::limits::SCAN_KEYS;
+use columba_types::limits::{SCAN_KEYS, SCAN_MESSAGES};
 use columba_types::{MailboxId, MessageId, ThreadId, Uid};
 
 use super::FoundBlobs;
@@ -50,7 +50,7 @@ async fn read_messages(
     let mut seen = SeenMessages::new();
     let mut range = keys::all_messages();
     loop {
-        let part = check.core.engine.scan(check.partition(), range.clone(), SCAN_KEYS).await?;
+        let part = check.core.engine.scan(check.partition(), range.clone(), SCAN_MESSAGES).await?;
         let Some((last, _)) = part.last() else { return Ok(seen) };
         range.start = keys::after(last);
         for (key, value) in part {
