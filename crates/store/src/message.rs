@@ -22,13 +22,13 @@ pub struct MessageSummary {
     pub sent: Option<DateTime>,
     /// Decoded Subject.
     pub subject: String,
-    /// Sort key of From (RFC 5256 §3).
+    /// From as SEARCH sees it: display names and addresses, decoded.
     pub from: String,
-    /// Sort key of To.
+    /// To, likewise.
     pub to: String,
-    /// Sort key of Cc.
+    /// Cc, likewise.
     pub cc: String,
-    /// Decoded Bcc.
+    /// Bcc, likewise.
     pub bcc: String,
     /// Base subject (RFC 5256 §2.1).
     pub base_subject: String,
