@@ -1,7 +1,7 @@
 //! `columba serve`, and what it shares with `quickstart`: a bound server, its administration, its signals.
 
 use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use columba_server::{Address, Bound, ListenerConfig, Running, Server, TlsMode};
 use columba_store::Store;
@@ -145,11 +145,13 @@ struct Signals {
     hang_up: Signal,
 }
 
-struct Connections(Arc<Running>);
+/// Held weakly: a command still at work must not keep the server from shutting down politely.
+struct Connections(Weak<Running>);
 
 impl Barring for Connections {
     fn bar(&self, account: AccountId) {
-        let ended = self.0.kick_account(account);
+        let Some(running) = self.0.upgrade() else { return };
+        let ended = running.kick_account(account);
         info!(%account, ended, "connections of an account end");
     }
 }
@@ -164,7 +166,7 @@ impl Serving {
             hang_up: caught(SignalKind::hangup())?,
         };
         let running = Arc::new(bound.start(store.clone()));
-        let barring: Arc<dyn Barring> = Arc::new(Connections(Arc::clone(&running)));
+        let barring: Arc<dyn Barring> = Arc::new(Connections(Arc::downgrade(&running)));
         let tasks = vec![tokio::spawn(admin.serve(store.clone(), barring)), tokio::spawn(reclaim(store))];
         notify_service_manager("READY=1");
         Ok(Self { running, tasks, signals })

@@ -1,7 +1,7 @@
 //! Commands beside a running server, servers that are not what they should be, and signals.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 
 use super::harness::{Home, Server, files};
@@ -116,6 +116,8 @@ fn signals_end_and_reload() {
     let home = Home::new();
     let mut server = Server::quickstart(&home, &["--account", "ann", "--log", "info"]);
     let mut imap = server.imap();
+    // A command that is still there is no reason to be rude to clients.
+    let _command = UnixStream::connect(home.data().join("admin.sock")).unwrap();
     server.signal(rustix::process::Signal::HUP);
     let mut log = BufReader::new(server.child.stderr.take().unwrap()).lines();
     assert!(log.any(|line| line.unwrap().contains("the certificate")));
