@@ -101,11 +101,11 @@ pub(crate) struct Quickstart {
     #[arg(long)]
     pub(crate) password_stdin: bool,
 
-    /// Where IMAP with STARTTLS listens; port 0: any free one [default: 127.0.0.1:143 and [::1]:143, or 1143]
+    /// Where IMAP with STARTTLS listens; port 0: any free one (default: loopback, port 143, or 1143 where that is refused)
     #[arg(long, value_name = "ADDR")]
     pub(crate) imap: Vec<Address>,
 
-    /// Where IMAP with TLS listens [default: 127.0.0.1:993 and [::1]:993, or 1993]
+    /// Where IMAP with TLS listens (default: loopback, port 993, or 1993 where that is refused)
     #[arg(long, value_name = "ADDR")]
     pub(crate) imaps: Vec<Address>,
 
