@@ -20,10 +20,9 @@ stage +names:
 stages:
     ./test --list
 
-# tools that only some checks need and that take minutes to build
+# what the other stages need: packages, npm packages, cargo-deny
 setup:
-    cargo install cargo-deny --locked
-    ./test tools
+    ./test tools deny
 
 # all clients against Columba
 clients:

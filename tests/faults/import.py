@@ -45,7 +45,7 @@ def generate(root, count, seed):
     return octets
 
 
-def peak(pid, process=None):
+def peak(pid):
     """VmHWM of a process in octets; 0 when it is gone."""
     try:
         for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -95,36 +95,51 @@ class Import:
         assert highest < MEMORY, f"the import took {highest} octets of memory"
 
     def select_and_fetch(self):
+        """After a restart, so that the first SELECT finds nothing in memory."""
+        self.memory_is_bounded()
+        self.server.stop()
+        self.server.start()
         with self.server.connect(self.account) as connection:
             started = time.monotonic()
             selected = connection.ok("SELECT Imported")
             cold = time.monotonic()
             equal([r.number for r in selected.of("EXISTS")], [self.count], "EXISTS")
+            again = time.monotonic()
             connection.ok("SELECT Imported")
-            warm = time.monotonic()
-            tag = connection.start("UID FETCH 1:* (UID FLAGS)")
-            told = flagged = 0
-            while (response := connection.response()).tag != tag:
-                told += 1
-                flagged += b"\\Flagged" in response.raw
-            fetched = time.monotonic()
-            equal(response.status, "OK", "FETCH")
-            equal(told, self.count, "FETCH responses")
-            equal(flagged, sum(1 for n in range(self.count) if n % 8 in (5, 6)), "messages with \\Flagged")
-            print(
-                f"        SELECT cold {(cold - started) * 1000:.1f} ms, warm {(warm - cold) * 1000:.1f} ms; "
-                f"UID FETCH 1:* (UID FLAGS) {fetched - warm:.2f} s (with a Python client)"
-            )
-            header = connection.ok(f"FETCH {self.count} (BODY.PEEK[HEADER.FIELDS (X-Number)] RFC822.SIZE)")
-            assert header.fetches()[self.count], "the last message has no header"
-            started = time.monotonic()
+            warm = time.monotonic() - again
+            again = time.monotonic()
+            answer = read_raw(connection, "UID FETCH 1:* (FLAGS)")
+            fetched = time.monotonic() - again
+            equal(answer.count(b" FETCH ("), self.count, "FETCH responses")
+            wanted = sum(1 for n in range(self.count) if n % 8 in (5, 6))
+            equal(answer.count(b"\\Flagged"), wanted, "messages with \\Flagged")
+            last = connection.ok(f"FETCH {self.count} (BODY.PEEK[HEADER.FIELDS (X-Number)])").fetches()[self.count]
+            assert any(b"X-Number: " in value for value in last.values() if isinstance(value, bytes)), last
+            again = time.monotonic()
             connection.ok("UID STORE 1:* +FLAGS.SILENT (\\Answered)", seconds=120)
-            print(f"        UID STORE 1:* +FLAGS.SILENT {time.monotonic() - started:.2f} s")
+            stored = time.monotonic() - again
+        print(
+            f"        SELECT cold {(cold - started) * 1000:.1f} ms, warm {warm * 1000:.1f} ms; UID FETCH 1:* (FLAGS) "
+            f"{fetched * 1000:.0f} ms, {len(answer) / 1e6:.1f} MB over TLS; "
+            f"UID STORE 1:* +FLAGS.SILENT {stored * 1000:.0f} ms"
+        )
 
     def memory_is_bounded(self):
         highest = self.server.peak_memory()
         print(f"        peak memory: server {highest // 1_000_000} MB")
         assert highest < MEMORY, f"the server took {highest} octets of memory"
+
+
+def read_raw(connection, command):
+    """All octets of a command's answer, not taken apart: Python's parser would be what is measured."""
+    tag = connection.start(command)
+    parts = [bytes(connection.buffer)]
+    connection.buffer.clear()
+    while not parts[-1].endswith(b"\r\n") or f"\r\n{tag} ".encode() not in b"".join(parts[-2:])[-400:]:
+        parts.append(connection.sock.recv(1 << 20))
+    answer = b"".join(parts)
+    assert f"\r\n{tag} OK".encode() in answer[-400:], answer[-400:]
+    return answer
 
 
 def main():
