@@ -16,7 +16,7 @@ const ca = fs.readFileSync(certificate);
 function connect(options = {}) {
     const implicit = options.implicit ?? true;
     return new ImapFlow({
-        host: 'localhost',
+        host, // an address: Node 18 tries only the first one of a name
         port: implicit ? tlsPort : port,
         secure: implicit,
         doSTARTTLS: implicit ? undefined : true,
