@@ -115,7 +115,7 @@ impl PartTable {
         if part.is_empty() { None } else { self.parts.get(self.find(part)?) }
     }
 
-    /// The part that BINARY[part] means: `None` if there is none, or it is no leaf (RFC 9051 §6.4.5).
+    /// The part that `BINARY[part]` means: `None` if there is none, or it is no leaf (RFC 9051 §6.4.5).
     pub fn leaf(&self, part: &[u32]) -> Option<&PartEntry> {
         self.part(part).filter(|entry| entry.kind == Kind::Leaf)
     }

@@ -13,7 +13,7 @@ pub const COMMAND_LINE_BYTES: usize = 64 * 1024;
 /// The same before login, where no honest command is long. Answer: BYE.
 pub const COMMAND_LINE_BYTES_UNAUTHENTICATED: usize = 8 * 1024;
 /// Octets of one command with all literals that are held in memory (all but APPEND's messages).
-/// Answer: tagged BAD [TOOBIG], the literal is drained or, when it is not synchronising and large, BYE.
+/// Answer: tagged `BAD [TOOBIG]`, the literal is drained or, when it is not synchronising and large, BYE.
 pub const COMMAND_BYTES: usize = 1024 * 1024;
 /// The same before login: a user name, a password or an initial response.
 pub const COMMAND_BYTES_UNAUTHENTICATED: usize = 16 * 1024;
@@ -42,13 +42,13 @@ pub const BAD_COMMANDS_UNAUTHENTICATED: u32 = 10;
 
 // --- names and flags ---
 
-/// Octets of a mailbox name in UTF-8. Answer: NO [CANNOT].
+/// Octets of a mailbox name in UTF-8. Answer: `NO [CANNOT]`.
 pub const MAILBOX_NAME_BYTES: usize = 1000;
-/// Components of a mailbox name. Answer: NO [CANNOT].
+/// Components of a mailbox name. Answer: `NO [CANNOT]`.
 pub const MAILBOX_NAME_DEPTH: usize = 64;
-/// Mailboxes of one account. Answer: NO [LIMIT].
+/// Mailboxes of one account. Answer: `NO [LIMIT]`.
 pub const MAILBOXES_PER_ACCOUNT: usize = 50_000;
-/// Keywords of one mailbox; they are bits of a 128-bit word. Answer: NO [LIMIT].
+/// Keywords of one mailbox; they are bits of a 128-bit word. Answer: `NO [LIMIT]`.
 pub const KEYWORDS_PER_MAILBOX: usize = 128;
 /// Octets of a keyword. Answer: tagged BAD.
 pub const KEYWORD_BYTES: usize = 255;
@@ -59,7 +59,7 @@ pub const PASSWORD_BYTES: usize = 1024;
 
 // --- messages ---
 
-/// Octets of one message by default. Answer: NO [TOOBIG]; 552 5.3.4 in LMTP.
+/// Octets of one message by default. Answer: `NO [TOOBIG]`; 552 5.3.4 in LMTP.
 pub const MESSAGE_BYTES: u64 = 256 * 1024 * 1024;
 /// Depth of MIME nesting; deeper parts are shown as one opaque part.
 pub const MIME_DEPTH: usize = 100;
@@ -102,7 +102,7 @@ pub const LOG_EXPUNGED_UIDS: u64 = 100_000;
 pub const COMMIT_MESSAGES: usize = 1_000;
 /// Commits waiting in line for one shard. Answer: the sender waits.
 pub const COMMIT_QUEUE: usize = 4_096;
-/// Times a commit is tried again after a conflict. Answer: NO [UNAVAILABLE].
+/// Times a commit is tried again after a conflict. Answer: `NO [UNAVAILABLE]`.
 pub const COMMIT_RETRIES: usize = 16;
 /// References of one message that take part in finding its thread; the newest count.
 pub const THREAD_REFERENCES: usize = 16;
@@ -137,11 +137,11 @@ pub const BLOB_READ_AT_ONCE_BYTES: u64 = 256 * 1024;
 
 // --- connections (crate `server`) ---
 
-/// Connections of one account. Answer on the excess one: NO [LIMIT] at login, never a failed login.
+/// Connections of one account. Answer on the excess one: `NO [LIMIT]` at login, never a failed login.
 pub const CONNECTIONS_PER_ACCOUNT: usize = 64;
-/// Connections of one address. Answer on the excess one: BYE [LIMIT].
+/// Connections of one address. Answer on the excess one: `BYE [LIMIT]`.
 pub const CONNECTIONS_PER_ADDRESS: usize = 64;
-/// Connections of the whole server. Answer: BYE [LIMIT].
+/// Connections of the whole server. Answer: `BYE [LIMIT]`.
 pub const CONNECTIONS: usize = 100_000;
 /// Silence after which a logged-in connection ends with BYE (RFC 9051 §5.4: 30 minutes at least).
 pub const IDLE_AUTHENTICATED: Duration = Duration::from_secs(30 * 60);

@@ -286,27 +286,27 @@ pub enum FetchItem {
     /// BODY without a section: the structure without extension data.
     Body,
     BodyStructure,
-    /// BODY[section]<partial>; `peek` for BODY.PEEK.
+    /// `BODY[section]<partial>`; `peek` for BODY.PEEK.
     BodySection {
         section: Section,
         partial: Option<Partial>,
         peek: bool,
     },
-    /// BINARY[part]<partial>
+    /// `BINARY[part]<partial>`
     Binary {
         part: Vec<u32>,
         partial: Option<Partial>,
         peek: bool,
     },
-    /// BINARY.SIZE[part]
+    /// `BINARY.SIZE[part]`
     BinarySize {
         part: Vec<u32>,
     },
-    /// rev1; BODY[] under the name RFC822
+    /// rev1; `BODY[]` under the name RFC822
     Rfc822,
-    /// rev1; BODY.PEEK[HEADER] under the name RFC822.HEADER
+    /// rev1; `BODY.PEEK[HEADER]` under the name RFC822.HEADER
     Rfc822Header,
-    /// rev1; BODY[TEXT] under the name RFC822.TEXT
+    /// rev1; `BODY[TEXT]` under the name RFC822.TEXT
     Rfc822Text,
 }
 
