@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use columba_store::{AccountStore, Snapshot};
+use columba_store::{AccountStore, Mailbox, Snapshot};
 use columba_types::{MailboxName, UidSet};
-use columba_wire::{Code, MessageSet, Numbering, PrintMode, Printer, RawMailbox};
+use columba_wire::{Code, MessageSet, Numbering, PrintMode, Printer, RawMailbox, Status};
 
 use crate::channel::{Channel, Ended};
 use crate::reply::Failure;
@@ -45,6 +45,18 @@ impl<'c> Context<'_, 'c> {
         self.login()?.selected.as_deref_mut().ok_or_else(|| Failure::bad("Select a mailbox first"))
     }
 
+    /// The selected mailbox of the store.
+    pub(crate) fn mailbox(&mut self) -> Result<Arc<Mailbox>, Failure> {
+        Ok(Arc::clone(self.selected()?.mailbox()?))
+    }
+
+    /// Takes the selected mailbox in hand, if there is one.
+    pub(crate) async fn open_selected(&mut self) -> Result<(), Failure> {
+        let Some(login) = self.state.login.as_deref_mut() else { return Ok(()) };
+        let Some(selected) = login.selected.as_deref_mut() else { return Ok(()) };
+        Ok(selected.open(&login.mail).await?)
+    }
+
     /// The selected mailbox, and where to print, both at once.
     pub(crate) fn selected_and_channel(&mut self) -> Result<(&mut Selected, &mut Channel<'c>), Failure> {
         let selected = self.state.login.as_deref_mut().and_then(|login| login.selected.as_deref_mut());
@@ -68,6 +80,18 @@ impl<'c> Context<'_, 'c> {
     /// The UIDs a command means, among those the client knows of.
     pub(crate) fn resolve(&mut self, numbering: Numbering, set: &MessageSet) -> Result<UidSet, Failure> {
         self.selected()?.resolve(numbering, set)
+    }
+
+    /// The client has given a command that says it wants mod-sequences (RFC 7162 §3.1).
+    pub(crate) fn enable_condstore(&mut self) {
+        if std::mem::replace(&mut self.state.enabled.condstore, true) {
+            return;
+        }
+        // With a mailbox selected already, it has to be told where it stands.
+        if let Ok(complete) = self.selected().map(|selected| selected.view.complete()) {
+            let text = "Everything is told up to here";
+            self.printer().untagged(Status::Ok, Some(&Code::HighestModSeq(complete)), text);
+        }
     }
 
     /// Notes that the flags of `uids` have been told as `snapshot` has them.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use columba_types::limits;
 use columba_wire::{
-    Code, Command, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer, Refusal, RefusalReason,
+    Code, Command, CommandBody, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer, Refusal, RefusalReason,
 };
-use columba_wire::{Status, Tag, parse_append_head, parse_command};
+use columba_wire::{Numbering, Status, Tag, parse_append_head, parse_command};
 use futures_util::future::BoxFuture;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::capability;
 use crate::channel::{Buffers, Channel, Ended};
@@ -162,19 +162,24 @@ impl Turn<'_> {
     async fn execute(&mut self, channel: &mut Channel<'_>, command: Command) -> Result<Next, Ended> {
         let Command { tag, body } = command;
         let (name, numbering) = name_of(&body);
+        // RFC 7162 §3.2.10.2: nothing vanishes while message numbers are searched for, be it by UID SEARCH.
+        let by_number = matches!(&body, CommandBody::Search(search) if search.key.has_sequence_numbers());
         let mut context = self.context(channel);
         let outcome = match spec(name) {
             None => Err(Failure::bad("Unknown command")),
-            Some(spec) => match admitted(spec, &mut context) {
+            Some(spec) => match admitted(spec, numbering, &mut context) {
                 Err(failure) => Err(failure),
                 Ok(()) => {
-                    let outcome = commands::run(&mut context, &tag, body).await;
+                    let outcome = match context.open_selected().await {
+                        Ok(()) => commands::run(&mut context, &tag, body).await,
+                        Err(failure) => Err(failure),
+                    };
                     let expunges = match spec.expunges {
                         Expunges::Always => true,
                         Expunges::Never => false,
-                        Expunges::UidForm => numbering == columba_wire::Numbering::Uid,
+                        Expunges::UidForm => numbering == Numbering::Uid && !by_number,
                     };
-                    let uid = numbering == columba_wire::Numbering::Uid;
+                    let uid = numbering == Numbering::Uid;
                     settle(&mut context, outcome, Sync { expunges, uid }).await
                 }
             },
@@ -281,7 +286,7 @@ impl Turn<'_> {
 }
 
 /// Whether the command may be given now.
-fn admitted(spec: &CommandSpec, context: &mut Context<'_, '_>) -> Result<(), Failure> {
+fn admitted(spec: &CommandSpec, numbering: Numbering, context: &mut Context<'_, '_>) -> Result<(), Failure> {
     let phase = context.state.phase();
     if !spec.phases.contains(&phase) {
         return Err(Failure::bad(match phase {
@@ -292,6 +297,11 @@ fn admitted(spec: &CommandSpec, context: &mut Context<'_, '_>) -> Result<(), Fai
             PhaseKind::Authenticated => format!("{}: select a mailbox first", spec.name),
             PhaseKind::Selected => format!("{}: not while a mailbox is selected", spec.name),
         }));
+    }
+    if spec.sequence_numbers && numbering == Numbering::Seq && context.state.enabled.uid_only {
+        // RFC 9586 §3.2: whatever its arguments.
+        let text = format!("{}: UIDONLY is enabled, use UID {}", spec.name, spec.name);
+        return Err(Failure::Bad(Some(Code::UidRequired), text.into()));
     }
     if spec.writes && context.selected()?.read_only {
         // RFC 9051 §6.3.3: nothing in an examined mailbox may change.
@@ -305,15 +315,13 @@ async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> O
     if matches!(outcome, Err(Failure::Bye(..) | Failure::Ended(_))) {
         return outcome;
     }
-    let mode = context.mode();
+    let enabled = context.state.enabled;
     let told = std::mem::take(&mut context.told);
+    context.open_selected().await?;
     let Ok((selected, channel)) = context.selected_and_channel() else { return outcome };
-    if selected.mailbox.is_deleted() {
-        warn!(connection = context.peer.connection, "the selected mailbox was deleted by another session");
-        return Err(Failure::Bye(None, "The selected mailbox was deleted".into()));
-    }
-    sync(selected, channel, mode, how, &told).await?;
-    outcome
+    let synced = sync(selected, channel, enabled, how, &told).await;
+    selected.rest();
+    synced.and(outcome)
 }
 
 #[cfg(test)]

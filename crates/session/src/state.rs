@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use columba_store::{Account, AccountStore, Mailbox};
-use columba_types::{Keyword, ModSeq, UidSet};
+use columba_store::{Account, AccountStore, Mailbox, StoreError, Watch};
+use columba_types::{Keyword, MailboxId, ModSeq, UidSet};
 use columba_wire::{NameForm, ParseMode, PrintMode};
 
+use crate::reply::Failure;
 use crate::services::Pass;
 use crate::table::PhaseKind;
 use crate::view::View;
@@ -35,6 +36,12 @@ impl State {
 pub(crate) struct Enabled {
     pub(crate) rev2: bool,
     pub(crate) utf8_accept: bool,
+    /// The client wants mod-sequences (RFC 7162 §3.1).
+    pub(crate) condstore: bool,
+    /// VANISHED in place of EXPUNGE; never without `condstore` (RFC 7162 §3.2.3).
+    pub(crate) qresync: bool,
+    /// No sequence numbers (RFC 9586).
+    pub(crate) uid_only: bool,
 }
 
 impl Enabled {
@@ -44,7 +51,12 @@ impl Enabled {
     }
 
     pub(crate) fn print_mode(self) -> PrintMode {
-        PrintMode { rev2: self.rev2, utf8: self.utf8() }
+        PrintMode { rev2: self.rev2, utf8: self.utf8(), uid_only: self.uid_only }
+    }
+
+    /// Whether the client is told of messages that are gone by their UIDs (RFC 7162 §3.2.10, RFC 9586 §3.4).
+    pub(crate) fn vanished(self) -> bool {
+        self.qresync || self.uid_only
     }
 
     pub(crate) fn parse_mode(self) -> ParseMode {
@@ -71,10 +83,14 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// A mailbox that is selected.
+/// A mailbox that is selected. Between commands it keeps nothing of the mailbox itself in memory: only which one it is,
+/// the bell that rings when it changes, and what the client has been told.
 #[derive(Debug)]
 pub(crate) struct Selected {
-    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) id: MailboxId,
+    pub(crate) watch: Watch,
+    /// The mailbox while a command runs.
+    open: Open,
     pub(crate) read_only: bool,
     pub(crate) view: View,
     /// The messages that are \Recent for this session alone (RFC 3501 §2.3.2); UIDs of gone ones may linger.
@@ -83,6 +99,51 @@ pub(crate) struct Selected {
     pub(crate) saved: UidSet,
     /// The keywords of the last FLAGS answer.
     pub(crate) keywords: Arc<[Keyword]>,
+}
+
+/// Whether the selected mailbox is at hand.
+#[derive(Debug)]
+enum Open {
+    /// The client idles.
+    Resting,
+    /// A command may run.
+    Ready(Arc<Mailbox>),
+    /// Another session deleted it.
+    Deleted,
+}
+
+impl Selected {
+    /// Selects it, for a client that has been told what `view` says.
+    pub(crate) fn new(mailbox: Arc<Mailbox>, read_only: bool, view: View, keywords: Arc<[Keyword]>) -> Self {
+        let (id, watch) = (mailbox.id(), mailbox.watch());
+        let open = Open::Ready(mailbox);
+        Self { id, watch, open, read_only, view, recent: UidSet::new(), saved: UidSet::new(), keywords }
+    }
+
+    /// The mailbox; an error that ends the connection if it was deleted.
+    pub(crate) fn mailbox(&self) -> Result<&Arc<Mailbox>, Failure> {
+        match &self.open {
+            Open::Ready(mailbox) if !mailbox.is_deleted() => Ok(mailbox),
+            _ => Err(Failure::Bye(None, "The selected mailbox was deleted".into())),
+        }
+    }
+
+    /// Takes the mailbox in hand, loading it if nobody else has it in memory.
+    pub(crate) async fn open(&mut self, mail: &Arc<AccountStore>) -> Result<(), StoreError> {
+        if !matches!(self.open, Open::Ready(_)) {
+            self.open = match mail.mailbox(self.id).await {
+                Ok(mailbox) => Open::Ready(mailbox),
+                Err(StoreError::NotFound) => Open::Deleted,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
+    /// Lets go of the mailbox until the next command or change.
+    pub(crate) fn rest(&mut self) {
+        self.open = Open::Resting;
+    }
 }
 
 /// Messages whose flags the running command has told already, as of a state; the sync at its end leaves them out.

@@ -1,14 +1,13 @@
 //! Telling a client what has changed in its selected mailbox since it was told last: the one road on which EXPUNGE,
 //! EXISTS, RECENT, FLAGS and unsolicited FETCH travel, whoever made the change.
 
-use std::sync::Arc;
-
 use columba_store::{Record, Snapshot};
-use columba_types::{SystemFlags, UidSet};
+use columba_types::{SystemFlags, UidSet, limits};
 use columba_wire::{Code, PrintMode, Printer, Status};
 
 use crate::channel::{Channel, Ended};
-use crate::state::{Selected, Told};
+use crate::reply::Failure;
+use crate::state::{Enabled, Selected, Told};
 use crate::view::News;
 
 /// How to tell.
@@ -24,12 +23,13 @@ pub(crate) struct Sync {
 pub(crate) async fn sync(
     selected: &mut Selected,
     channel: &mut Channel<'_>,
-    mode: PrintMode,
+    enabled: Enabled,
     how: Sync,
     told: &Told,
-) -> Result<Arc<Snapshot>, Ended> {
+) -> Result<(), Failure> {
+    let mode = enabled.print_mode();
     let since = selected.view.told();
-    let catch_up = selected.mailbox.catch_up(since);
+    let catch_up = selected.mailbox()?.catch_up(since);
     let snapshot = catch_up.snapshot;
     let known_to = selected.view.seen_to();
     let mut arrived = false;
@@ -48,13 +48,10 @@ pub(crate) async fn sync(
         arrived = selected.view.absorb(&news);
     }
     if how.expunges && selected.view.has_pending() {
-        for seq in selected.view.take_expunges() {
-            channel.printer(mode).expunge(seq);
-            channel.relieve().await?;
-        }
+        tell_expunges(selected, channel, enabled).await?;
     }
     if arrived {
-        tell_arrivals(selected, &mut channel.printer(mode), mode);
+        tell_arrivals(selected, &mut channel.printer(mode), mode)?;
     }
     tell_keywords(selected, &snapshot, &mut channel.printer(mode));
     if snapshot.head.highest_modseq > since {
@@ -62,23 +59,55 @@ pub(crate) async fn sync(
             if record.modseq <= told.up_to && told.uids.contains(record.uid.value()) {
                 continue;
             }
-            tell_flags(selected, &snapshot, record, &mut channel.printer(mode), mode, how.uid);
+            tell_flags(selected, &snapshot, record, &mut channel.printer(mode), enabled, how.uid);
             channel.relieve().await?;
         }
     }
-    Ok(snapshot)
+    if enabled.condstore && selected.view.has_pending() {
+        // RFC 7162 §3.2: mod-sequences told so far may be above those of EXPUNGEs that cannot be told yet.
+        let complete = Code::HighestModSeq(selected.view.complete());
+        channel.printer(mode).untagged(Status::Ok, Some(&complete), "Everything is told up to here");
+    }
+    Ok(())
 }
 
-fn tell_arrivals(selected: &mut Selected, printer: &mut Printer<'_>, mode: PrintMode) {
+async fn tell_expunges(selected: &mut Selected, channel: &mut Channel<'_>, enabled: Enabled) -> Result<(), Ended> {
+    if enabled.vanished() {
+        let gone = selected.view.take_vanished();
+        return tell_vanished(channel, enabled.print_mode(), false, &gone).await;
+    }
+    for seq in selected.view.take_expunges() {
+        channel.printer(enabled.print_mode()).expunge(seq);
+        channel.relieve().await?;
+    }
+    Ok(())
+}
+
+/// VANISHED, in several responses if the set has many ranges.
+pub(crate) async fn tell_vanished(
+    channel: &mut Channel<'_>,
+    mode: PrintMode,
+    earlier: bool,
+    uids: &UidSet,
+) -> Result<(), Ended> {
+    for ranges in uids.ranges().chunks(limits::VANISHED_RANGES) {
+        channel.printer(mode).vanished(earlier, &UidSet::from_ranges(ranges.to_vec()));
+        channel.relieve().await?;
+    }
+    Ok(())
+}
+
+fn tell_arrivals(selected: &mut Selected, printer: &mut Printer<'_>, mode: PrintMode) -> Result<(), Failure> {
     printer.exists(selected.view.exists());
     if !mode.rev2 {
-        selected.claim_recent();
+        selected.claim_recent()?;
         printer.recent(selected.recent_count());
     }
+    Ok(())
 }
 
 /// FLAGS again when a keyword is new, before any FETCH that uses it (RFC 9051 §7.3.6).
-fn tell_keywords(selected: &mut Selected, snapshot: &Snapshot, printer: &mut Printer<'_>) {
+pub(crate) fn tell_keywords(selected: &mut Selected, snapshot: &Snapshot, printer: &mut Printer<'_>) {
     if selected.keywords == snapshot.head.keywords {
         return;
     }
@@ -96,23 +125,42 @@ pub(crate) fn print_flags(selected: &Selected, printer: &mut Printer<'_>) {
     printer.untagged(Status::Ok, Some(&Code::PermanentFlags(permanent)), text);
 }
 
-/// `* n FETCH (FLAGS (…))`, with the UID where it belongs.
+/// `* n FETCH (FLAGS (…))`, with UID and MODSEQ where they belong.
 pub(crate) fn tell_flags(
     selected: &Selected,
     snapshot: &Snapshot,
     record: &Record,
     printer: &mut Printer<'_>,
-    mode: PrintMode,
+    enabled: Enabled,
     uid: bool,
 ) {
-    let Some(seq) = selected.view.seq(record.uid) else { return };
-    printer.fetch_begin(seq);
-    // RFC 9051 App. E 21: rev2 gives the UID in every unsolicited FETCH.
-    if uid || mode.rev2 {
+    if !tell_begin(selected, record, printer, enabled, uid) {
+        return;
+    }
+    fetch_flags(selected, snapshot, record, printer, enabled.print_mode());
+    if enabled.condstore {
+        printer.fetch_modseq(record.modseq);
+    }
+    printer.fetch_end();
+}
+
+/// `* n FETCH (MODSEQ (…))`, for a client that knows the flags because it set them (RFC 7162 §3.1.3).
+pub(crate) fn tell_modseq(selected: &Selected, record: &Record, printer: &mut Printer<'_>, enabled: Enabled) {
+    if tell_begin(selected, record, printer, enabled, false) {
+        printer.fetch_modseq(record.modseq);
+        printer.fetch_end();
+    }
+}
+
+/// Begins a FETCH that was not asked for. RFC 9051 App. E 21: rev2 gives the UID in each; RFC 7162 §3.2.4: so does a server
+/// that has QRESYNC, to a client that wants mod-sequences. `false` if the client does not know of the message.
+fn tell_begin(selected: &Selected, record: &Record, printer: &mut Printer<'_>, enabled: Enabled, uid: bool) -> bool {
+    let Some(seq) = selected.view.seq(record.uid) else { return false };
+    printer.fetch_begin(seq, record.uid);
+    if !enabled.uid_only && (uid || enabled.rev2 || enabled.condstore) {
         printer.fetch_uid(record.uid);
     }
-    fetch_flags(selected, snapshot, record, printer, mode);
-    printer.fetch_end();
+    true
 }
 
 /// The FLAGS item of one message, with \Recent for rev1.
@@ -130,13 +178,15 @@ pub(crate) fn fetch_flags(
 
 impl Selected {
     /// Takes the messages that no other session has been told are \Recent (RFC 3501 §2.3.2).
-    pub(crate) fn claim_recent(&mut self) {
+    pub(crate) fn claim_recent(&mut self) -> Result<(), Failure> {
+        let mailbox = self.mailbox()?;
         let claimed = match self.read_only {
             // RFC 3501 §6.3.2: EXAMINE leaves them \Recent for the next one who selects.
-            true => UidSet::range(self.mailbox.recent_from().value(), self.view.seen_to()),
-            false => self.mailbox.claim_recent(),
+            true => UidSet::range(mailbox.recent_from().value(), self.view.seen_to()),
+            false => mailbox.claim_recent(),
         };
         self.recent = self.recent.union(&claimed);
+        Ok(())
     }
 
     /// How many of the messages the client knows of are \Recent to it.

@@ -99,6 +99,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     numbered(row("SEARCH", SELECTED, UidForm, "RFC 9051 §6.4.4")),
     numbered(row("FETCH", SELECTED, UidForm, "RFC 9051 §6.4.5")),
     writing(numbered(row("STORE", SELECTED, UidForm, "RFC 9051 §6.4.6"))),
+    row("UIDBATCHES", SELECTED, Always, "RFC 10022 §3.1"),
     numbered(row("COPY", SELECTED, Always, "RFC 9051 §6.4.7")),
     writing(numbered(row("MOVE", SELECTED, Always, "RFC 9051 §6.4.8"))),
 ];
@@ -141,6 +142,7 @@ pub(crate) fn name_of(body: &CommandBody) -> (&'static str, Numbering) {
         CommandBody::Store { numbering, .. } => return ("STORE", *numbering),
         CommandBody::Copy { numbering, .. } => return ("COPY", *numbering),
         CommandBody::Move { numbering, .. } => return ("MOVE", *numbering),
+        CommandBody::UidBatches { .. } => "UIDBATCHES",
     };
     (name, Numbering::Seq)
 }

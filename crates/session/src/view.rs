@@ -34,6 +34,8 @@ pub struct View {
     seen_to: u32,
     /// Every change up to here is told or pending.
     told: ModSeq,
+    /// Every change up to here was told when the oldest of `pending` became known; without meaning while there is none.
+    held: ModSeq,
 }
 
 /// What has happened since [`View::told`].
@@ -65,6 +67,12 @@ impl View {
     /// Every change up to here is told or pending.
     pub fn told(&self) -> ModSeq {
         self.told
+    }
+
+    /// Every change up to here is told, the EXPUNGEs too: what the client may take for the state it has, should the
+    /// connection be lost now (RFC 7162 §3.2). Never falls.
+    pub fn complete(&self) -> ModSeq {
+        if self.pending.is_empty() { self.told } else { self.held }
     }
 
     /// Messages above this UID have not been announced.
@@ -146,6 +154,7 @@ impl View {
     pub fn absorb(&mut self, news: &News<'_>) -> bool {
         let gone = news.expunged.intersection(&self.announced());
         if !gone.is_empty() {
+            self.held = self.complete();
             self.pending = self.pending.union(&gone);
         }
         let mut arrived = false;
@@ -170,8 +179,14 @@ impl View {
     /// The EXPUNGEs to tell now, in the order to tell them: from the highest number down, so that none shifts another
     /// (RFC 9051 §7.5.1). After this the client no longer knows of these messages.
     pub fn take_expunges(&mut self) -> Vec<SeqNum> {
+        let seqs = self.seqs_of(&self.pending);
+        self.take_vanished();
+        seqs.iter().rev().filter_map(SeqNum::new).collect()
+    }
+
+    /// The same by UIDs, for a client that is told so (RFC 7162 §3.2.10).
+    pub fn take_vanished(&mut self) -> UidSet {
         let gone = std::mem::take(&mut self.pending);
-        let seqs = self.seqs_of(&gone);
         let left = self.announced().difference(&gone);
         self.runs.clear();
         let mut before = 0;
@@ -180,7 +195,7 @@ impl View {
             before += run.len();
             self.runs.push(run);
         }
-        seqs.iter().rev().filter_map(SeqNum::new).collect()
+        gone
     }
 }
 
@@ -207,8 +222,12 @@ mod tests {
         let mut view = View::new(&set(&[3, 4, 9]), 9, ModSeq(1));
         view.absorb(&News { expunged: &set(&[4]), arrived: &set(&[10]), last_uid: 10, modseq: ModSeq(3) });
         assert_eq!((view.exists(), view.seq(uid(9)), view.uid(seq(2))), (4, Some(seq(3)), Some(uid(4))));
-        assert_eq!(view.take_expunges(), [seq(2)]);
-        assert_eq!((view.exists(), view.seq(uid(9)), view.uid(seq(4))), (3, Some(seq(2)), None));
+        // RFC 7162 §3.2: nor is the state complete before it is told.
+        view.absorb(&News { expunged: &set(&[3]), arrived: &set(&[]), last_uid: 10, modseq: ModSeq(5) });
+        assert_eq!((view.told(), view.complete()), (ModSeq(5), ModSeq(1)));
+        assert_eq!(view.take_expunges(), [seq(2), seq(1)]);
+        assert_eq!(view.complete(), ModSeq(5));
+        assert_eq!((view.exists(), view.seq(uid(9)), view.uid(seq(3))), (2, Some(seq(1)), None));
     }
 
     #[test]

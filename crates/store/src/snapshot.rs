@@ -140,6 +140,11 @@ impl Snapshot {
         pages.flat_map(|page| &page.records).filter(move |r| r.modseq > since)
     }
 
+    /// What was expunged after `since`; `None`: it is too long ago to know.
+    pub fn expunged_since(&self, since: ModSeq) -> Option<UidSet> {
+        self.log.expunged_since(since)
+    }
+
     /// The records with \Deleted, rising by UID; pages that have none are not looked at.
     pub(crate) fn deleted(&self) -> impl Iterator<Item = &Record> {
         let pages = self.pages.iter().filter(|page| page.system.contains(SystemFlags::DELETED));

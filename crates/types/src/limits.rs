@@ -40,6 +40,14 @@ pub const BAD_COMMANDS_IN_A_ROW: u32 = 50;
 /// The same before login.
 pub const BAD_COMMANDS_UNAUTHENTICATED: u32 = 10;
 
+/// Ranges in one VANISHED response; more go in several, for clients with short line buffers.
+pub const VANISHED_RANGES: usize = 1_000;
+/// Messages in a batch of UIDBATCHES at least (RFC 10022 §3.1.3.1). Answer: `NO [TOOFEW]`.
+pub const UID_BATCH_MESSAGES: u32 = 500;
+/// Messages of all batches that one UIDBATCHES asks for (RFC 10022 §3.1.5, §3.1.7). Without a range of batches all are
+/// meant, and sent. Answer: `NO [TOOMANY]`.
+pub const UID_BATCHES_MESSAGES: u64 = 100_000;
+
 // --- names and flags ---
 
 /// Octets of a mailbox name in UTF-8. Answer: `NO [CANNOT]`.

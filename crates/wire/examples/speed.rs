@@ -60,7 +60,7 @@ fn main() {
         for n in 1..=100_000 {
             let mut printer = Printer::new(&mut out, PrintMode::default());
             let (Some(seq), Some(uid)) = (SeqNum::new(n), Uid::new(n * 3)) else { continue };
-            printer.fetch_begin(seq);
+            printer.fetch_begin(seq, Uid::MIN);
             printer.fetch_uid(uid);
             printer.fetch_flags(false, SystemFlags::SEEN.union(SystemFlags::ANSWERED), ["$Forwarded"]);
             printer.fetch_end();

@@ -1,6 +1,6 @@
 //! Every command there can be, for property tests: what the parser may give, and nothing else.
 
-use columba_types::{Date, Flag, Keyword, NumRange, NumSet, SetNum, SystemFlags};
+use columba_types::{Date, Flag, Keyword, ModSeq, NumRange, NumSet, SetNum, SystemFlags, UidValidity};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -41,6 +41,48 @@ fn set() -> impl Strategy<Value = MessageSet> {
     prop_oneof![Just(MessageSet::Saved), vec(range, 1..5).prop_map(|ranges| MessageSet::Set(NumSet(ranges)))]
 }
 
+fn one_uid() -> impl Strategy<Value = MessageSet> {
+    option::of(1u32..).prop_map(|uid| match uid {
+        Some(uid) => {
+            let uid = SetNum::Num(uid);
+            MessageSet::Set(NumSet(vec![NumRange { start: uid, end: uid }]))
+        }
+        None => MessageSet::Saved,
+    })
+}
+
+fn modseq() -> impl Strategy<Value = ModSeq> {
+    prop_oneof![0..9u64, 0..=i64::MAX as u64].prop_map(ModSeq)
+}
+
+fn partial_range() -> impl Strategy<Value = PartialRange> {
+    (1u32.., 1u32.., any::<bool>()).prop_map(|(first, last, from_end)| PartialRange { first, last, from_end })
+}
+
+/// Numbers as written, without `*`.
+fn plain_set() -> impl Strategy<Value = NumSet> {
+    let range = (1u32.., 1u32.., any::<bool>()).prop_map(|(start, end, one)| NumRange {
+        start: SetNum::Num(start),
+        end: SetNum::Num(if one { start } else { end }),
+    });
+    vec(range, 1..4).prop_map(NumSet)
+}
+
+fn select_parameters() -> impl Strategy<Value = SelectParameters> {
+    let matches = option::of((plain_set(), plain_set()));
+    let qresync =
+        (1u32.., modseq(), option::of(plain_set()), matches).prop_map(|(uid_validity, modseq, known, matches)| {
+            Qresync { uid_validity: UidValidity::new(uid_validity).unwrap(), modseq, known, matches }
+        });
+    (any::<bool>(), option::of(qresync)).prop_map(|(condstore, qresync)| SelectParameters { condstore, qresync })
+}
+
+fn fetch_modifiers() -> impl Strategy<Value = FetchModifiers> {
+    (option::of(modseq()), any::<bool>(), option::of(partial_range())).prop_map(|(changed_since, vanished, partial)| {
+        FetchModifiers { changed_since, vanished: vanished && changed_since.is_some(), partial }
+    })
+}
+
 fn flag() -> impl Strategy<Value = Flag> {
     prop_oneof![
         select(SystemFlags::ALL.to_vec()).prop_map(|(flag, _)| Flag::System(flag)),
@@ -62,7 +104,7 @@ fn numbering() -> impl Strategy<Value = Numbering> {
 
 fn status_items() -> impl Strategy<Value = Vec<StatusItem>> {
     use StatusItem::*;
-    vec(select(vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size]), 1..4)
+    vec(select(vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size, HighestModSeq]), 1..4)
 }
 
 fn search_key() -> impl Strategy<Value = SearchKey> {
@@ -95,6 +137,12 @@ fn search_key() -> impl Strategy<Value = SearchKey> {
             SearchKey::Smaller(n)
         }),
         (1u32.., any::<bool>()).prop_map(|(n, old)| if old { SearchKey::Older(n) } else { SearchKey::Younger(n) }),
+        modseq().prop_map(SearchKey::ModSeq),
+        (one_uid(), any::<bool>()).prop_map(|(uid, after)| if after {
+            SearchKey::UidAfter(uid)
+        } else {
+            SearchKey::UidBefore(uid)
+        }),
     ];
     leaf.boxed().prop_recursive(6, 24, 4, |key| {
         prop_oneof![
@@ -106,9 +154,10 @@ fn search_key() -> impl Strategy<Value = SearchKey> {
 }
 
 fn search() -> impl Strategy<Value = CommandBody> {
-    let returns = any::<[bool; 5]>().prop_map(|[min, max, all, count, save]| {
-        let all = all || !(min || max || count || save);
-        SearchReturn { min, max, all, count, save }
+    let returns = (any::<[bool; 5]>(), option::of(partial_range())).prop_map(|(flags, partial)| {
+        let [min, max, all, count, save] = flags;
+        let all = partial.is_none() && (all || !(min || max || count || save));
+        SearchReturn { min, max, all, count, save, partial }
     });
     (numbering(), option::of(returns), option::of(octets()), search_key().boxed())
         .prop_map(|(numbering, returns, charset, key)| CommandBody::Search(Search { numbering, returns, charset, key }))
@@ -133,7 +182,7 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
     });
     use FetchItem::*;
     prop_oneof![
-        select(vec![Uid, Flags, InternalDate, Rfc822Size, Envelope, Body, BodyStructure]),
+        select(vec![Uid, Flags, InternalDate, Rfc822Size, Envelope, Body, BodyStructure, ModSeq]),
         select(vec![Rfc822, Rfc822Header, Rfc822Text]),
         (section, partial(), any::<bool>()).prop_map(|(section, partial, peek)| BodySection { section, partial, peek }),
         (part(), partial(), any::<bool>()).prop_map(|(part, partial, peek)| Binary { part, partial, peek }),
@@ -182,7 +231,11 @@ fn mailbox_body() -> impl Strategy<Value = CommandBody> {
     use CommandBody::*;
     let uses = option::of(vec("\\\\[A-Za-z]{1,6}", 0..3));
     prop_oneof![
-        (mailbox(), any::<bool>()).prop_map(|(mailbox, read_only)| Select { mailbox, read_only }),
+        (mailbox(), any::<bool>(), select_parameters()).prop_map(|(mailbox, read_only, parameters)| Select {
+            mailbox,
+            read_only,
+            parameters
+        }),
         (mailbox(), uses).prop_map(|(mailbox, special_use)| Create { mailbox, special_use }),
         mailbox().prop_map(|mailbox| Delete { mailbox }),
         (mailbox(), mailbox()).prop_map(|(from, to)| Rename { from, to }),
@@ -200,13 +253,24 @@ fn message_body() -> impl Strategy<Value = CommandBody> {
     prop_oneof![
         option::of(set()).prop_map(|uids| Expunge { uids }),
         search().boxed(),
-        (numbering(), set(), vec(fetch_item().boxed(), 1..5)).prop_map(|(numbering, set, items)| Fetch {
-            numbering,
-            set,
-            items
-        }),
-        (numbering(), set(), action, any::<bool>(), vec(flag(), 0..4))
-            .prop_map(|(numbering, set, action, silent, flags)| Store { numbering, set, action, silent, flags }),
+        (numbering(), set(), vec(fetch_item().boxed(), 1..5), fetch_modifiers()).prop_map(
+            |(numbering, set, items, modifiers)| {
+                let uid = numbering == Numbering::Uid;
+                let (vanished, partial) = (modifiers.vanished && uid, modifiers.partial.filter(|_| uid));
+                Fetch { numbering, set, items, modifiers: FetchModifiers { vanished, partial, ..modifiers } }
+            }
+        ),
+        (numbering(), set(), option::of(modseq()), action, any::<bool>(), vec(flag(), 0..4)).prop_map(
+            |(numbering, set, unchanged_since, action, silent, flags)| Store {
+                numbering,
+                set,
+                unchanged_since,
+                action,
+                silent,
+                flags
+            }
+        ),
+        (1u32.., option::of((1u32.., 1u32..))).prop_map(|(size, batches)| UidBatches { size, batches }),
         (numbering(), set(), mailbox()).prop_map(|(numbering, set, mailbox)| Copy { numbering, set, mailbox }),
         (numbering(), set(), mailbox()).prop_map(|(numbering, set, mailbox)| Move { numbering, set, mailbox }),
     ]

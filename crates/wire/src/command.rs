@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use columba_types::{Date, DateTime, Flag, NumSet};
+use columba_types::{Date, DateTime, Flag, ModSeq, NumSet, UidValidity};
 
 use crate::mailbox::RawMailbox;
 
@@ -80,7 +80,7 @@ pub enum CommandBody {
     /// RFC 9051 §6.3.1; names in upper case.
     Enable(Vec<String>),
     /// RFC 9051 §6.3.2 and §6.3.3. EXAMINE is SELECT with `read_only`.
-    Select { mailbox: RawMailbox, read_only: bool },
+    Select { mailbox: RawMailbox, read_only: bool, parameters: SelectParameters },
     /// RFC 9051 §6.3.4; `special_use` of RFC 6154 §3 (`USE (\Sent)`), names as written.
     Create { mailbox: RawMailbox, special_use: Option<Vec<String>> },
     /// RFC 9051 §6.3.5
@@ -113,13 +113,65 @@ pub enum CommandBody {
     /// RFC 9051 §6.4.4
     Search(Search),
     /// RFC 9051 §6.4.5
-    Fetch { numbering: Numbering, set: MessageSet, items: FetchItems },
-    /// RFC 9051 §6.4.6
-    Store { numbering: Numbering, set: MessageSet, action: StoreAction, silent: bool, flags: Vec<Flag> },
+    Fetch { numbering: Numbering, set: MessageSet, items: FetchItems, modifiers: FetchModifiers },
+    /// RFC 9051 §6.4.6; `unchanged_since` of RFC 7162 §3.1.3, 0 allowed.
+    Store {
+        numbering: Numbering,
+        set: MessageSet,
+        unchanged_since: Option<ModSeq>,
+        action: StoreAction,
+        silent: bool,
+        flags: Vec<Flag>,
+    },
     /// RFC 9051 §6.4.7
     Copy { numbering: Numbering, set: MessageSet, mailbox: RawMailbox },
     /// RFC 9051 §6.4.8
     Move { numbering: Numbering, set: MessageSet, mailbox: RawMailbox },
+    /// RFC 10022 §3.1: messages of one batch, and which batches, first and last, as written; neither is zero.
+    UidBatches { size: u32, batches: Option<(u32, u32)> },
+}
+
+/// Parameters of SELECT and EXAMINE (RFC 4466 §2.1).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SelectParameters {
+    /// RFC 7162 §3.1.8
+    pub condstore: bool,
+    /// RFC 7162 §3.2.5
+    pub qresync: Option<Qresync>,
+}
+
+/// What a client knew of a mailbox when it was connected last (RFC 7162 §3.2.5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Qresync {
+    /// Which life of the name it knew.
+    pub uid_validity: UidValidity,
+    /// Up to which change. 0 is not in the grammar; clients that know nothing send it.
+    pub modseq: ModSeq,
+    /// The UIDs it is interested in; without `*`.
+    pub known: Option<NumSet>,
+    /// A sample of sequence numbers, and the UIDs they had; without `*`.
+    pub matches: Option<(NumSet, NumSet)>,
+}
+
+/// Modifiers of FETCH (RFC 4466 §2.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FetchModifiers {
+    /// RFC 7162 §3.1.4.1; 0 is not in the grammar, and sent by iPhones.
+    pub changed_since: Option<ModSeq>,
+    /// RFC 7162 §3.2.6
+    pub vanished: bool,
+    /// RFC 9394 §3.3
+    pub partial: Option<PartialRange>,
+}
+
+/// Some of the results, counted from 1 at the lowest UID, or, `from_end`, from -1 at the highest (RFC 9394 §3.1).
+/// The numbers are as written, never zero; either may be the higher.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "described above")]
+pub struct PartialRange {
+    pub first: u32,
+    pub last: u32,
+    pub from_end: bool,
 }
 
 /// The part of APPEND that stands before the message's literal (RFC 9051 §6.3.12).
@@ -201,6 +253,8 @@ pub enum StatusItem {
     Unseen,
     Deleted,
     Size,
+    /// RFC 7162 §3.1.7
+    HighestModSeq,
 }
 
 /// SEARCH (RFC 9051 §6.4.4).
@@ -225,6 +279,8 @@ pub struct SearchReturn {
     pub all: bool,
     pub count: bool,
     pub save: bool,
+    /// RFC 9394 §3.1; never with `all`.
+    pub partial: Option<PartialRange>,
 }
 
 /// One search criterion (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5032). Strings are octets in the command's charset.
@@ -268,6 +324,35 @@ pub enum SearchKey {
     Older(u32),
     /// Seconds, RFC 5032.
     Younger(u32),
+    /// RFC 7162 §3.1.5; 0 allowed. The name of a metadata item, which may come with it, is dropped: one mod-sequence
+    /// covers them all.
+    ModSeq(ModSeq),
+    /// RFC 9738 §3.2: one UID, or `$`.
+    UidAfter(MessageSet),
+    /// RFC 9738 §3.2: one UID, or `$`.
+    UidBefore(MessageSet),
+}
+
+impl SearchKey {
+    /// Whether message sequence numbers are among the criteria. Recursion is bounded by limits::NESTING_DEPTH.
+    pub fn has_sequence_numbers(&self) -> bool {
+        self.any(&|key| matches!(key, Self::Seq(MessageSet::Set(_))))
+    }
+
+    /// Whether MODSEQ is among the criteria, so that the answer has to have it (RFC 7162 §3.1.5).
+    pub fn has_modseq(&self) -> bool {
+        self.any(&|key| matches!(key, Self::ModSeq(_)))
+    }
+
+    fn any(&self, test: &dyn Fn(&Self) -> bool) -> bool {
+        test(self)
+            || match self {
+                Self::And(keys) => keys.iter().any(|key| key.any(test)),
+                Self::Or(one, other) => one.any(test) || other.any(test),
+                Self::Not(key) => key.any(test),
+                _ => false,
+            }
+    }
 }
 
 /// What FETCH asks for; macros are already spelled out into items.
@@ -282,6 +367,8 @@ pub enum FetchItem {
     InternalDate,
     /// RFC822.SIZE
     Rfc822Size,
+    /// RFC 7162 §3.1.4.2
+    ModSeq,
     Envelope,
     /// BODY without a section: the structure without extension data.
     Body,

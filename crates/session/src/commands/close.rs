@@ -7,7 +7,7 @@ use crate::reply::{Done, Outcome};
 pub(super) async fn close(context: &mut Context<'_, '_>) -> Outcome {
     let selected = context.selected()?;
     if !selected.read_only {
-        let mailbox = selected.mailbox.clone();
+        let mailbox = context.mailbox()?;
         mailbox.expunge(None).await?;
     }
     unselect(context)

@@ -18,7 +18,7 @@ pub(super) async fn copy(
 ) -> Outcome {
     let uids = context.resolve(numbering, &set)?;
     let target = target(context, &raw).await?;
-    let mailbox = context.selected()?.mailbox.clone();
+    let mailbox = context.mailbox()?;
     let copied = mailbox.copy(&uids, &target).await.map_err(no_target)?;
     Ok(match copy_uid(&copied) {
         Some(code) => Done::with(code, "Copied"),

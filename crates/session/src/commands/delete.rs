@@ -22,7 +22,7 @@ pub(super) async fn delete(context: &mut Context<'_, '_>, raw: RawMailbox) -> Ou
         other => other.into(),
     })?;
     let login = context.login()?;
-    if login.selected.as_ref().is_some_and(|selected| Some(selected.mailbox.id()) == id) {
+    if login.selected.as_ref().is_some_and(|selected| Some(selected.id) == id) {
         login.selected = None;
     }
     Ok(Done::new("Deleted"))

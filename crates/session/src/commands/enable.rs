@@ -2,22 +2,34 @@
 
 use crate::context::Context;
 use crate::reply::{Done, Outcome};
+use crate::state::Enabled;
 
 /// Unknown names are ignored; only what is newly enabled is echoed, and the answer comes also when that is nothing
 /// (RFC 5161 §3.1, §3.2).
 pub(super) fn enable(context: &mut Context<'_, '_>, names: &[String]) -> Outcome {
-    let enabled = &mut context.state.enabled;
+    let before = context.state.enabled;
+    let mut after = before;
     let mut new = Vec::new();
     for name in names {
-        let (known, switch) = match name.as_str() {
-            "IMAP4REV2" => ("IMAP4rev2", &mut enabled.rev2),
-            "UTF8=ACCEPT" => ("UTF8=ACCEPT", &mut enabled.utf8_accept),
+        let (known, was_on, switch) = match name.as_str() {
+            "IMAP4REV2" => ("IMAP4rev2", before.rev2, &mut after.rev2),
+            "UTF8=ACCEPT" => ("UTF8=ACCEPT", before.utf8_accept, &mut after.utf8_accept),
+            "CONDSTORE" => ("CONDSTORE", before.condstore, &mut after.condstore),
+            "QRESYNC" => ("QRESYNC", before.qresync, &mut after.qresync),
+            "UIDONLY" => ("UIDONLY", before.uid_only, &mut after.uid_only),
             _ => continue,
         };
-        if !std::mem::replace(switch, true) {
+        *switch = true;
+        if !was_on && !new.contains(&known) {
             new.push(known);
         }
     }
+    // RFC 7162 §3.2.3: QRESYNC brings CONDSTORE with it.
+    let condstore = after.condstore || after.qresync;
+    context.state.enabled = Enabled { condstore: before.condstore, ..after };
     context.printer().enabled(new);
+    if condstore {
+        context.enable_condstore();
+    }
     Ok(Done::new("Enabled"))
 }

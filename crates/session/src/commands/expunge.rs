@@ -1,6 +1,6 @@
 //! EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9).
 
-use columba_wire::{MessageSet, Numbering};
+use columba_wire::{Code, MessageSet, Numbering};
 
 use crate::context::Context;
 use crate::reply::{Done, Outcome};
@@ -8,7 +8,11 @@ use crate::reply::{Done, Outcome};
 /// Removes what is \Deleted, and with a set only what is in it too. The EXPUNGEs are told by the sync that follows.
 pub(super) async fn expunge(context: &mut Context<'_, '_>, uids: Option<MessageSet>) -> Outcome {
     let uids = uids.map(|set| context.resolve(Numbering::Uid, &set)).transpose()?;
-    let mailbox = context.selected()?.mailbox.clone();
-    mailbox.expunge(uids.as_ref()).await?;
-    Ok(Done::new("Expunged"))
+    let mailbox = context.mailbox()?;
+    let expunged = mailbox.expunge(uids.as_ref()).await?;
+    Ok(match context.state.enabled.condstore && !expunged.uids.is_empty() {
+        // RFC 7162 §3.2.7, §3.2.9. Everything up to it is told before the answer.
+        true => Done::with(Code::HighestModSeq(expunged.modseq), "Expunged"),
+        false => Done::new("Expunged"),
+    })
 }

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use columba_store::Watch;
 use columba_types::limits;
 use columba_wire::{Frame, Status};
 
@@ -25,16 +24,14 @@ enum Woken {
 /// Until DONE. Allowed without a selected mailbox, where there is nothing to tell. The continuation comes first, then
 /// whatever was pending (RFC 2177 §3).
 pub(super) async fn idle(context: &mut Context<'_, '_>) -> Outcome {
-    let mode = context.mode();
-    let mut watch = context.selected().ok().map(|selected| selected.mailbox.watch());
+    let enabled = context.state.enabled;
     context.printer().continuation("idling");
     let deadline = context.channel.elapsed() + limits::IDLE_AUTHENTICATED;
     loop {
+        context.open_selected().await?;
         if let Ok((selected, channel)) = context.selected_and_channel() {
-            if selected.mailbox.is_deleted() {
-                return Err(Failure::Bye(None, "The selected mailbox was deleted".into()));
-            }
-            sync(selected, channel, mode, Sync { expunges: true, uid: false }, &Told::default()).await?;
+            sync(selected, channel, enabled, Sync { expunges: true, uid: false }, &Told::default()).await?;
+            selected.rest();
         }
         // DONE may have come in the same packet as IDLE, and the next command in the same packet as DONE.
         while let Some(frame) = context.channel.frame_at_hand() {
@@ -43,7 +40,7 @@ pub(super) async fn idle(context: &mut Context<'_, '_>) -> Outcome {
             }
         }
         context.channel.flush().await?;
-        match wait(context.channel, watch.as_mut(), deadline).await? {
+        match wait(context, deadline).await? {
             Woken::Octets | Woken::Changes => {}
             Woken::KeepAlive => context.printer().untagged(Status::Ok, None, "Still here"),
         }
@@ -67,12 +64,14 @@ fn ended_by(frame: Frame, channel: &mut Channel<'_>) -> Option<Outcome> {
 
 /// Waits for octets, changes, or the time to say that we are still here. Silence for longer than the deadline ends the
 /// connection.
-async fn wait(channel: &mut Channel<'_>, watch: Option<&mut Watch>, deadline: Duration) -> Result<Woken, Ended> {
+async fn wait(context: &mut Context<'_, '_>, deadline: Duration) -> Result<Woken, Ended> {
+    let channel = &mut *context.channel;
+    let selected = context.state.login.as_deref_mut().and_then(|login| login.selected.as_deref_mut());
     let left = deadline.saturating_sub(channel.elapsed());
     channel.set_timer(left.min(limits::IDLE_KEEPALIVE));
     let changed = async {
-        match watch {
-            Some(watch) => watch.changed().await,
+        match selected {
+            Some(selected) => selected.watch.changed().await,
             None => std::future::pending().await,
         }
     };

@@ -22,6 +22,7 @@ mod select;
 mod status;
 mod store;
 mod subscribe;
+mod uid_batches;
 
 use std::future::ready;
 
@@ -47,7 +48,9 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
         }
         CommandBody::Login { user, password } => Box::pin(login::login(context, user, password)),
         CommandBody::Enable(names) => Box::pin(ready(enable::enable(context, &names))),
-        CommandBody::Select { mailbox, read_only } => Box::pin(select::select(context, mailbox, read_only)),
+        CommandBody::Select { mailbox, read_only, parameters } => {
+            Box::pin(select::select(context, mailbox, read_only, parameters))
+        }
         CommandBody::Create { mailbox, special_use } => Box::pin(create::create(context, mailbox, special_use)),
         CommandBody::Delete { mailbox } => Box::pin(delete::delete(context, mailbox)),
         CommandBody::Rename { from, to } => Box::pin(rename::rename(context, from, to)),
@@ -62,12 +65,17 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
         CommandBody::Unselect => Box::pin(ready(close::unselect(context))),
         CommandBody::Expunge { uids } => Box::pin(expunge::expunge(context, uids)),
         CommandBody::Search(search) => Box::pin(search::search(context, tag, search)),
-        CommandBody::Fetch { numbering, set, items } => Box::pin(fetch::fetch(context, numbering, set, items)),
-        CommandBody::Store { numbering, set, action, silent, flags } => {
-            Box::pin(store::store(context, numbering, set, store::Change { action, silent, flags }))
+        CommandBody::Fetch { numbering, set, items, modifiers } => {
+            Box::pin(fetch::fetch(context, numbering, set, items, modifiers))
+        }
+        CommandBody::Store { numbering, set, unchanged_since, action, silent, flags } => {
+            Box::pin(store::store(context, numbering, set, store::Change { unchanged_since, action, silent, flags }))
         }
         CommandBody::Copy { numbering, set, mailbox } => Box::pin(copy::copy(context, numbering, set, mailbox)),
         CommandBody::Move { numbering, set, mailbox } => Box::pin(r#move::r#move(context, numbering, set, mailbox)),
+        CommandBody::UidBatches { size, batches } => {
+            Box::pin(ready(uid_batches::uid_batches(context, tag, size, batches)))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! MOVE and UID MOVE (RFC 9051 §6.4.8): one commit, in which messages come and go.
 
-use columba_wire::{MessageSet, Numbering, RawMailbox, Status};
+use columba_wire::{Code, MessageSet, Numbering, RawMailbox, Status};
 
 use super::copy::{copy_uid, no_target, target};
 use crate::context::Context;
@@ -15,13 +15,17 @@ pub(super) async fn r#move(
 ) -> Outcome {
     let uids = context.resolve(numbering, &set)?;
     let target = target(context, &raw).await?;
-    let mailbox = context.selected()?.mailbox.clone();
+    let mailbox = context.mailbox()?;
     let moved = mailbox.move_to(&uids, &target).await.map_err(no_target)?;
     match copy_uid(&moved) {
         None => Ok(Done::new("There was nothing to move")),
         Some(code) => {
             context.printer().untagged(Status::Ok, Some(&code), "Moved");
-            Ok(Done::new("Moved"))
+            // RFC 6851 §4.4: as EXPUNGE does. What left the mailbox did so by the state that is told before the answer.
+            Ok(match context.state.enabled.condstore {
+                true => Done::with(Code::HighestModSeq(mailbox.snapshot().head.highest_modseq), "Moved"),
+                false => Done::new("Moved"),
+            })
         }
     }
 }

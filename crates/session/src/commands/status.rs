@@ -29,6 +29,9 @@ pub(super) async fn tell_status(
     id: MailboxId,
     items: &[StatusItem],
 ) -> Result<bool, StoreError> {
+    if items.contains(&StatusItem::HighestModSeq) {
+        context.enable_condstore();
+    }
     let head = match mail.head(id).await {
         Ok(head) => head,
         Err(StoreError::NotFound) => return Ok(false),
@@ -44,6 +47,7 @@ pub(super) async fn tell_status(
             StatusItem::Unseen => head.unseen.into(),
             StatusItem::Deleted => head.deleted.into(),
             StatusItem::Size => head.bytes,
+            StatusItem::HighestModSeq => head.highest_modseq.0,
         };
         values.push((*item, value));
     }

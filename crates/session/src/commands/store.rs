@@ -1,16 +1,17 @@
 //! STORE and UID STORE (RFC 9051 §6.4.6).
 
-use columba_store::{FlagAction, FlagChange, StoreError};
-use columba_types::{Flag, UidSet};
+use columba_store::{FlagAction, FlagChange, StoreError, Stored};
+use columba_types::{Flag, ModSeq, UidSet};
 use columba_wire::{Code, MessageSet, Numbering, StoreAction};
 
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 use crate::state::Told;
-use crate::sync::tell_flags;
+use crate::sync::{tell_flags, tell_keywords, tell_modseq};
 
 /// What is to be done to flags.
 pub(super) struct Change {
+    pub(super) unchanged_since: Option<ModSeq>,
     pub(super) action: StoreAction,
     pub(super) silent: bool,
     pub(super) flags: Vec<Flag>,
@@ -28,36 +29,75 @@ pub(super) async fn store(
         StoreAction::Add => FlagAction::Add,
         StoreAction::Remove => FlagAction::Remove,
     };
-    let selected = context.selected()?;
-    let before = selected.mailbox.snapshot();
-    let stored = selected
-        .mailbox
-        .store(&uids, FlagChange { action, flags: change.flags }, None)
-        .await
-        .map_err(too_many_keywords)?;
+    if change.unchanged_since.is_some() {
+        context.enable_condstore();
+    }
+    let mailbox = context.mailbox()?;
+    let before = mailbox.snapshot();
+    let change_flags = FlagChange { action, flags: change.flags };
+    let stored = mailbox.store(&uids, change_flags, change.unchanged_since).await.map_err(too_many_keywords)?;
+    let uid = numbering == Numbering::Uid;
     if !change.silent {
-        tell(context, &uids, numbering == Numbering::Uid).await?;
+        tell(context, &uids, uid).await?;
     } else if stored.modseq == before.head.highest_modseq.next() {
         // Ours was the very next commit, so that nobody else's change hides in the new state of these messages. What
         // others had changed before is told, as it is after both: the client cannot know it (RFC 9051 §6.4.6).
-        let others: UidSet = before.changed_since(selected.view.told()).map(|record| record.uid).collect();
+        let others: UidSet = before.changed_since(context.selected()?.view.told()).map(|record| record.uid).collect();
         context.told = Told { uids: stored.changed.difference(&others), up_to: stored.modseq };
+    }
+    if change.silent && context.state.enabled.condstore {
+        tell_modseqs(context, &uids, &stored, change.unchanged_since.is_some()).await?;
+    }
+    if !stored.modified.is_empty() {
+        let selected = context.selected()?;
+        let numbers = if uid { stored.modified } else { selected.view.seqs_of(&stored.modified) };
+        return Ok(Done::with(Code::Modified(numbers), "Stored, but for messages that were changed meanwhile"));
     }
     Ok(finished(&uids, &stored.missing))
 }
 
+/// What a silent STORE has to say to a client that wants mod-sequences: those of the messages it changed, and after a
+/// conditional one of all that passed the test, and the whole state of those that did not (RFC 7162 §3.1.3). A message
+/// with changes of others in it is left to the sync, which tells its flags too.
+async fn tell_modseqs(
+    context: &mut Context<'_, '_>,
+    uids: &UidSet,
+    stored: &Stored,
+    conditional: bool,
+) -> Result<(), Failure> {
+    let enabled = context.state.enabled;
+    let passed = if conditional { uids.difference(&stored.modified) } else { stored.changed.clone() };
+    let known = std::mem::take(&mut context.told);
+    let (selected, channel) = context.selected_and_channel()?;
+    let snapshot = selected.mailbox()?.snapshot();
+    tell_keywords(selected, &snapshot, &mut channel.printer(enabled.print_mode()));
+    for record in snapshot.records_in(uids) {
+        let uid = record.uid.value();
+        let as_known = record.modseq <= selected.view.told();
+        let mut printer = channel.printer(enabled.print_mode());
+        if stored.modified.contains(uid) {
+            // What is not known yet is told by the sync.
+            if as_known {
+                tell_flags(selected, &snapshot, record, &mut printer, enabled, false);
+            }
+        } else if passed.contains(uid) && (as_known || known.uids.contains(uid) && record.modseq <= known.up_to) {
+            tell_modseq(selected, record, &mut printer, enabled);
+        }
+        channel.relieve().await?;
+    }
+    context.told = known;
+    Ok(())
+}
+
 /// FETCH with the flags as they are now, for every message asked about, changed or not.
 async fn tell(context: &mut Context<'_, '_>, uids: &UidSet, uid: bool) -> Result<(), Failure> {
-    let mode = context.mode();
+    let enabled = context.state.enabled;
+    let mode = enabled.print_mode();
     let (selected, channel) = context.selected_and_channel()?;
-    let snapshot = selected.mailbox.snapshot();
-    // A new keyword has to be named before it is used.
-    if selected.keywords != snapshot.head.keywords {
-        selected.keywords = snapshot.head.keywords.clone();
-        crate::sync::print_flags(selected, &mut channel.printer(mode));
-    }
+    let snapshot = selected.mailbox()?.snapshot();
+    tell_keywords(selected, &snapshot, &mut channel.printer(mode));
     for record in snapshot.records_in(uids) {
-        tell_flags(selected, &snapshot, record, &mut channel.printer(mode), mode, uid);
+        tell_flags(selected, &snapshot, record, &mut channel.printer(mode), enabled, uid);
         channel.relieve().await?;
     }
     context.note_told(uids.clone(), &snapshot);

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use columba_types::ModSeq;
 use columba_types::limits::{LIST_ITEMS, MAILBOX_NAME_BYTES};
 use memchr::{memchr2, memchr3};
 
@@ -272,6 +273,11 @@ impl<'a> Cursor<'a> {
     // number64 = 1*DIGIT    ; Unsigned 63-bit integer
     pub(super) fn number64(&mut self) -> Parsed<u64> {
         self.digits(i64::MAX as u64, "expected a number of at most 9223372036854775807")
+    }
+
+    // mod-sequence-valzer = "0" / mod-sequence-value     (RFC 7162 §7)
+    pub(super) fn modseq(&mut self) -> Parsed<ModSeq> {
+        self.number64().map(ModSeq)
     }
 
     // number = 1*DIGIT      ; Unsigned 32-bit integer

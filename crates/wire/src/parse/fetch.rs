@@ -3,10 +3,11 @@
 use columba_types::limits::MIME_DEPTH;
 
 use super::cursor::{Cursor, Parsed};
-use super::set::message_set;
-use crate::command::{CommandBody, FetchItem, FetchItems, Numbering, Partial, Section, SectionText};
+use super::set::{message_set, partial_range};
+use crate::command::{CommandBody, FetchItem, FetchItems, FetchModifiers, Numbering, Partial, Section, SectionText};
 
 // fetch           = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+//                   [SP "(" fetch-modifier *(SP fetch-modifier) ")"]                      (RFC 4466 §2.4)
 pub(super) fn fetch(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandBody> {
     c.space()?;
     let set = message_set(c)?;
@@ -18,7 +19,46 @@ pub(super) fn fetch(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandB
             None => vec![fetch_att(c)?],
         },
     };
-    Ok(CommandBody::Fetch { numbering, set, items })
+    let mut modifiers = FetchModifiers::default();
+    if c.rest().starts_with(b" (") {
+        c.space()?;
+        c.expect(b'(', "expected (")?;
+        loop {
+            fetch_modifier(c, numbering, &mut modifiers)?;
+            if c.take(b')') {
+                break;
+            }
+            c.space()?;
+        }
+        if modifiers.vanished && modifiers.changed_since.is_none() {
+            // RFC 7162 §3.2.6
+            return c.fail("VANISHED needs CHANGEDSINCE");
+        }
+    }
+    Ok(CommandBody::Fetch { numbering, set, items, modifiers })
+}
+
+// fetch-modifier  =/ "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"                    (RFC 7162 §7)
+// fetch-modifier  =/ "PARTIAL" SP partial-range                                           (RFC 9394 §4)
+/// VANISHED and PARTIAL are for UID FETCH only (RFC 7162 §3.2.6, RFC 9394 §3.3).
+fn fetch_modifier(c: &mut Cursor<'_>, numbering: Numbering, modifiers: &mut FetchModifiers) -> Parsed<()> {
+    let at = c.place();
+    let uid = numbering == Numbering::Uid;
+    match c.name().as_str() {
+        "CHANGEDSINCE" if modifiers.changed_since.is_none() => {
+            c.space()?;
+            modifiers.changed_since = Some(c.modseq()?);
+        }
+        "VANISHED" if uid && !modifiers.vanished => modifiers.vanished = true,
+        "PARTIAL" if uid && modifiers.partial.is_none() => {
+            c.space()?;
+            modifiers.partial = Some(partial_range(c)?);
+        }
+        "VANISHED" | "PARTIAL" if !uid => return c.fail_at(at, "the modifier is for UID FETCH only"),
+        "CHANGEDSINCE" | "VANISHED" | "PARTIAL" => return c.fail_at(at, "the modifier was given already"),
+        _ => return c.fail_at(at, "unknown FETCH modifier"),
+    }
+    Ok(())
 }
 
 /// RFC 9051 §6.4.5: a macro stands by itself, not in a list.
@@ -38,7 +78,8 @@ fn fetch_macro(c: &mut Cursor<'_>) -> Option<FetchItems> {
 // fetch-att       = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822.SIZE" / "BODY" ["STRUCTURE"] / "UID" /
 //                   "BODY" section [partial] / "BODY.PEEK" section [partial] /
 //                   "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
-//                   "RFC822" [".HEADER" / ".SIZE" / ".TEXT"]           (RFC 3501 §9)
+//                   "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /         (RFC 3501 §9)
+//                   "MODSEQ"                                           (RFC 7162 §7)
 fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let at = c.place();
     let name = c.name();
@@ -51,6 +92,7 @@ fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
         ("BODY", false) => FetchItem::Body,
         ("BODYSTRUCTURE", false) => FetchItem::BodyStructure,
         ("UID", false) => FetchItem::Uid,
+        ("MODSEQ", false) => FetchItem::ModSeq,
         ("RFC822", false) => FetchItem::Rfc822,
         ("RFC822.HEADER", false) => FetchItem::Rfc822Header,
         ("RFC822.TEXT", false) => FetchItem::Rfc822Text,

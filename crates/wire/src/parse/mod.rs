@@ -102,6 +102,7 @@ fn body(c: &mut Cursor<'_>, name: &str) -> Option<Parsed<CommandBody>> {
         "STORE" => store::store(c, Numbering::Seq),
         "SUBSCRIBE" => mailbox::one(c).map(|mailbox| CommandBody::Subscribe { mailbox }),
         "UID" => uid(c),
+        "UIDBATCHES" => store::uid_batches(c),
         "UNSELECT" => Ok(CommandBody::Unselect),
         "UNSUBSCRIBE" => mailbox::one(c).map(|mailbox| CommandBody::Unsubscribe { mailbox }),
         _ => return None,

@@ -1,13 +1,13 @@
 //! SEARCH: options, charset, and the tree of criteria, whose depth and size are counted.
 
 use columba_types::limits::{NESTING_DEPTH, SEARCH_KEYS};
-use columba_types::{Flag, SystemFlags};
+use columba_types::{Flag, NumRange, NumSet, SetNum, SystemFlags};
 
 use super::cursor::{Cursor, Parsed};
 use super::date::date;
-use super::set::message_set;
+use super::set::{message_set, partial_range};
 use super::store::keyword;
-use crate::command::{CommandBody, Numbering, Search, SearchKey, SearchReturn};
+use crate::command::{CommandBody, MessageSet, Numbering, Search, SearchKey, SearchReturn};
 
 // search          = "SEARCH" [search-return-opts] SP search-program
 // search-program  = ["CHARSET" SP charset SP] search-key *(SP search-key)
@@ -31,8 +31,9 @@ pub(super) fn search(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Command
 }
 
 // search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"
-// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
+// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" / "PARTIAL" SP partial-range     (RFC 9394 §4)
 fn search_return(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
+    let at = c.place();
     let options = c.list("expected a list of return options", |c| {
         let at = c.place();
         let none = SearchReturn::default();
@@ -42,6 +43,10 @@ fn search_return(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
             "ALL" => SearchReturn { all: true, ..none },
             "COUNT" => SearchReturn { count: true, ..none },
             "SAVE" => SearchReturn { save: true, ..none },
+            "PARTIAL" => {
+                c.space()?;
+                SearchReturn { partial: Some(partial_range(c)?), ..none }
+            }
             _ => return c.fail_at(at, "unknown SEARCH return option"),
         })
     })?;
@@ -53,6 +58,14 @@ fn search_return(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
         returns.all |= option.all;
         returns.count |= option.count;
         returns.save |= option.save;
+        if option.partial.is_some() && returns.partial.is_some() {
+            return c.fail_at(at, "PARTIAL can be asked for once only");
+        }
+        returns.partial = returns.partial.or(option.partial);
+    }
+    if returns.all && returns.partial.is_some() {
+        // RFC 9394 §3.1
+        return c.fail_at(at, "ALL and PARTIAL cannot be asked for together");
     }
     Ok(returns)
 }
@@ -168,8 +181,41 @@ fn simple(c: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<SearchKey> {
             c.space()?;
             SearchKey::Younger(c.nz_number()?)
         }
+        "MODSEQ" => search_modseq(c)?,
+        "UIDAFTER" => SearchKey::UidAfter(one_uid(c)?),
+        "UIDBEFORE" => SearchKey::UidBefore(one_uid(c)?),
         _ => return c.fail_at(at, "unknown search key"),
     })
+}
+
+// search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer          (RFC 7162 §7)
+// entry-name         = DQUOTE "/flags/" attr-flag DQUOTE
+// entry-type-req     = "priv" / "shared" / "all"
+fn search_modseq(c: &mut Cursor<'_>) -> Parsed<SearchKey> {
+    c.space()?;
+    if c.peek() == Some(b'"') {
+        let at = c.place();
+        let entry = c.string("expected the name of a metadata item")?;
+        if !entry.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"/flags/")) || entry.len() == 7 {
+            return c.fail_at(at, "expected \"/flags/…\"");
+        }
+        c.space()?;
+        if !["priv", "shared", "all"].iter().any(|kind| c.take_name(kind)) {
+            return c.fail("expected priv, shared or all");
+        }
+        c.space()?;
+    }
+    c.modseq().map(SearchKey::ModSeq)
+}
+
+// "UIDAFTER" SP uid, "UIDBEFORE" SP uid; `$` for a saved one                                     (RFC 9738 §3.2)
+fn one_uid(c: &mut Cursor<'_>) -> Parsed<MessageSet> {
+    c.space()?;
+    if c.take(b'$') {
+        return Ok(MessageSet::Saved);
+    }
+    let uid = SetNum::Num(c.nz_number()?);
+    Ok(MessageSet::Set(NumSet(vec![NumRange { start: uid, end: uid }])))
 }
 
 /// A key without an argument.
@@ -306,7 +352,7 @@ mod tests {
         assert_eq!(parsed("SEARCH ALL").returns, None);
         assert_eq!(parsed("SEARCH RETURN () ALL").returns, Some(SearchReturn { all: true, ..none }));
         assert_eq!(parsed("SEARCH RETURN (SAVE) ALL").returns, Some(SearchReturn { save: true, ..none }));
-        let all = SearchReturn { min: true, max: true, all: true, count: true, save: true };
+        let all = SearchReturn { min: true, max: true, all: true, count: true, save: true, partial: None };
         assert_eq!(parsed("UID SEARCH return (MIN MAX all COUNT SAVE MIN) ALL").returns, Some(all));
         for wrong in ["SEARCH RETURN (X) ALL", "SEARCH RETURN ALL", "SEARCH RETURN ()", "SEARCH RETURN ()ALL"] {
             bad(wrong);

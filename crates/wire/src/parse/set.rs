@@ -4,7 +4,7 @@ use columba_types::limits::SET_RANGES;
 use columba_types::{NumRange, NumSet, SetNum};
 
 use super::cursor::{Cursor, Parsed};
-use crate::command::MessageSet;
+use crate::command::{MessageSet, PartialRange};
 
 // sequence-set    = (seq-number / seq-range) ["," sequence-set]
 // sequence-set    =/ seq-last-command
@@ -22,6 +22,19 @@ pub(super) fn message_set(c: &mut Cursor<'_>) -> Parsed<MessageSet> {
             return c.fail("the set has too many ranges");
         }
     }
+}
+
+// partial-range       = partial-range-first / partial-range-last           (RFC 9394 §4)
+// partial-range-first = nz-number ":" nz-number
+// partial-range-last  = "-" nz-number ":" "-" nz-number
+pub(super) fn partial_range(c: &mut Cursor<'_>) -> Parsed<PartialRange> {
+    let from_end = c.take(b'-');
+    let first = c.nz_number()?;
+    c.expect(b':', "expected :")?;
+    if from_end {
+        c.expect(b'-', "expected -, as before the first number")?;
+    }
+    Ok(PartialRange { first, last: c.nz_number()?, from_end })
 }
 
 // seq-range       = seq-number ":" seq-number

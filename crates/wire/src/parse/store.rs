@@ -7,12 +7,23 @@ use super::cursor::{Cursor, Parsed};
 use super::set::message_set;
 use crate::command::{CommandBody, Numbering, StoreAction};
 
-// store           = "STORE" SP sequence-set SP store-att-flags
+// store           = "STORE" SP sequence-set [SP store-modifiers] SP store-att-flags      (RFC 4466 §2.5)
+// store-modifier  =/ "UNCHANGEDSINCE" SP mod-sequence-valzer                              (RFC 7162 §7)
 // store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
 pub(super) fn store(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandBody> {
     c.space()?;
     let set = message_set(c)?;
     c.space()?;
+    let mut unchanged_since = None;
+    if c.take(b'(') {
+        if !c.take_name("UNCHANGEDSINCE") {
+            return c.fail("the only modifier of STORE is UNCHANGEDSINCE");
+        }
+        c.space()?;
+        unchanged_since = Some(c.modseq()?);
+        c.expect(b')', "expected )")?;
+        c.space()?;
+    }
     let at = c.place();
     let action = match c.peek() {
         Some(b'+') => StoreAction::Add,
@@ -29,7 +40,7 @@ pub(super) fn store(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandB
     };
     c.space()?;
     let flags = if c.peek() == Some(b'(') { flag_list(c)? } else { bare_flags(c)? };
-    Ok(CommandBody::Store { numbering, set, action, silent, flags })
+    Ok(CommandBody::Store { numbering, set, unchanged_since, action, silent, flags })
 }
 
 // flag-list       = "(" [flag *(SP flag)] ")"
@@ -94,6 +105,19 @@ pub(super) fn r#move(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Command
     c.space()?;
     let mailbox = c.mailbox()?;
     Ok(CommandBody::Move { numbering, set, mailbox })
+}
+
+// "UIDBATCHES" SP nz-number [SP nz-number ":" nz-number]                                  (RFC 10022 §4)
+pub(super) fn uid_batches(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    c.space()?;
+    let size = c.nz_number()?;
+    let mut batches = None;
+    if c.take(b' ') && c.peek().is_some() {
+        let first = c.nz_number()?;
+        c.expect(b':', "expected : and the last batch")?;
+        batches = Some((first, c.nz_number()?));
+    }
+    Ok(CommandBody::UidBatches { size, batches })
 }
 
 // uid-expunge     = "EXPUNGE" SP sequence-set

@@ -195,8 +195,8 @@ fn id() {
 fn mailbox_commands() {
     use CommandBody::*;
     let raw = |name: &str| RawMailbox(name.into());
-    assert_eq!(ok("SELECT inbox"), Select { mailbox: raw("inbox"), read_only: false });
-    assert_eq!(ok("EXAMINE \"a b\""), Select { mailbox: raw("a b"), read_only: true });
+    assert_eq!(ok("SELECT inbox"), Select { mailbox: raw("inbox"), read_only: false, parameters: Default::default() });
+    assert_eq!(ok("EXAMINE \"a b\""), Select { mailbox: raw("a b"), read_only: true, parameters: Default::default() });
     // RFC 9051 §4.5: a mailbox may be called NIL.
     assert_eq!(ok("DELETE NIL"), Delete { mailbox: raw("NIL") });
     assert_eq!(ok("RENAME a {1}\r\nb"), Rename { from: raw("a"), to: raw("b") });

@@ -44,6 +44,13 @@ pub enum Code {
     Limit,
     /// RFC 8474 §4
     MailboxId(MailboxId),
+    /// RFC 9738 §3.1: how many messages one command may be about, and the lowest UID it got to.
+    MessageLimit {
+        limit: u32,
+        lowest: Option<Uid>,
+    },
+    /// RFC 7162 §3.1.3: sequence numbers or UIDs, as the command had them; never none.
+    Modified(UidSet),
     /// RFC 7162 §3.1.2.2
     NoModSeq,
     NonExistent,
@@ -59,9 +66,15 @@ pub enum Code {
     ServerBug,
     /// RFC 7888 §4, RFC 4469 §4.2
     TooBig,
+    /// RFC 10022 §3.1.3.2
+    TooFew,
+    /// RFC 10022 §3.1.7
+    TooMany,
     TryCreate,
     UidNext(Uid),
     UidNotSticky,
+    /// RFC 9586 §3
+    UidRequired,
     UidValidity(UidValidity),
     Unavailable,
     UnknownCte,
@@ -95,6 +108,8 @@ impl Code {
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
             Self::MailboxId(_) => "MAILBOXID",
+            Self::MessageLimit { .. } => "MESSAGELIMIT",
+            Self::Modified(_) => "MODIFIED",
             Self::NoModSeq => "NOMODSEQ",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
@@ -107,9 +122,12 @@ impl Code {
             Self::ReadWrite => "READ-WRITE",
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
+            Self::TooFew => "TOOFEW",
+            Self::TooMany => "TOOMANY",
             Self::TryCreate => "TRYCREATE",
             Self::UidNext(_) => "UIDNEXT",
             Self::UidNotSticky => "UIDNOTSTICKY",
+            Self::UidRequired => "UIDREQUIRED",
             Self::UidValidity(_) => "UIDVALIDITY",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",
@@ -148,6 +166,13 @@ impl Code {
                 let _ = write!(text, "{id}");
                 list(out, &text);
             }
+            Self::MessageLimit { limit, lowest } => {
+                number(out, *limit);
+                if let Some(uid) = lowest {
+                    number(out, uid.value());
+                }
+            }
+            Self::Modified(numbers) => set(out, numbers),
             Self::PermanentFlags(flags) => list(out, flags),
             Self::UidNext(uid) => number(out, uid.value()),
             Self::UidValidity(validity) => number(out, validity.value()),

@@ -7,7 +7,8 @@ use columba_types::{Date, Flag, NumSet, SetNum};
 use super::fetch::{part_numbers, print_section};
 use super::strings::{Announce, StringMode, decimal};
 use crate::command::{
-    Command, CommandBody, FetchItem, List, MessageSet, Numbering, Partial, Search, SearchKey, StatusItem, StoreAction,
+    Command, CommandBody, FetchItem, FetchModifiers, List, MessageSet, Numbering, Partial, Search, SearchKey,
+    SelectParameters, StatusItem, StoreAction,
 };
 use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
@@ -49,7 +50,8 @@ impl Writer<'_> {
             | CommandBody::Fetch { .. }
             | CommandBody::Store { .. }
             | CommandBody::Copy { .. }
-            | CommandBody::Move { .. } => self.messages(body),
+            | CommandBody::Move { .. }
+            | CommandBody::UidBatches { .. } => self.messages(body),
             _ => self.mailboxes(body),
         }
     }
@@ -89,8 +91,9 @@ impl Writer<'_> {
 
     fn mailboxes(&mut self, body: &CommandBody) {
         match body {
-            CommandBody::Select { mailbox, read_only } => {
+            CommandBody::Select { mailbox, read_only, parameters } => {
                 self.named(if *read_only { "EXAMINE" } else { "SELECT" }, mailbox);
+                self.select_parameters(parameters);
             }
             CommandBody::Create { mailbox, special_use } => {
                 self.named("CREATE", mailbox);
@@ -128,13 +131,25 @@ impl Writer<'_> {
             CommandBody::Expunge { uids: None } => self.text("EXPUNGE"),
             CommandBody::Expunge { uids: Some(uids) } => self.numbered("EXPUNGE", Numbering::Uid, uids),
             CommandBody::Search(search) => self.search(search),
-            CommandBody::Fetch { numbering, set, items } => {
+            CommandBody::Fetch { numbering, set, items, modifiers } => {
                 self.numbered("FETCH", *numbering, set);
                 self.text(" ");
                 self.list(items, Self::fetch_item);
+                self.fetch_modifiers(modifiers);
             }
-            CommandBody::Store { numbering, set, action, silent, flags } => {
+            CommandBody::UidBatches { size, batches } => {
+                self.number_key("UIDBATCHES ", u64::from(*size));
+                if let Some((first, last)) = batches {
+                    self.number_key(" ", u64::from(*first));
+                    self.number_key(":", u64::from(*last));
+                }
+            }
+            CommandBody::Store { numbering, set, unchanged_since, action, silent, flags } => {
                 self.numbered("STORE", *numbering, set);
+                if let Some(modseq) = unchanged_since {
+                    self.number_key(" (UNCHANGEDSINCE ", modseq.0);
+                    self.text(")");
+                }
                 self.text(match action {
                     StoreAction::Replace => " FLAGS",
                     StoreAction::Add => " +FLAGS",
@@ -155,6 +170,50 @@ impl Writer<'_> {
             }
             _ => {}
         }
+    }
+
+    fn select_parameters(&mut self, parameters: &SelectParameters) {
+        let mut open = " (";
+        if parameters.condstore {
+            self.text(" (CONDSTORE");
+            open = " ";
+        }
+        if let Some(known) = &parameters.qresync {
+            self.text(open);
+            self.number_key("QRESYNC (", u64::from(known.uid_validity.value()));
+            self.number_key(" ", known.modseq.0);
+            if let Some(uids) = &known.known {
+                self.text(" ");
+                self.num_set(uids);
+            }
+            if let Some((seqs, uids)) = &known.matches {
+                self.text(" (");
+                self.num_set(seqs);
+                self.text(" ");
+                self.num_set(uids);
+                self.text(")");
+            }
+            self.text(")");
+        }
+        self.text(if *parameters == SelectParameters::default() { "" } else { ")" });
+    }
+
+    fn fetch_modifiers(&mut self, modifiers: &FetchModifiers) {
+        let mut open = " (";
+        if let Some(modseq) = modifiers.changed_since {
+            self.text(std::mem::replace(&mut open, " "));
+            self.number_key("CHANGEDSINCE ", modseq.0);
+        }
+        if modifiers.vanished {
+            self.text(std::mem::replace(&mut open, " "));
+            self.text("VANISHED");
+        }
+        if let Some(range) = modifiers.partial {
+            self.text(std::mem::replace(&mut open, " "));
+            self.text("PARTIAL ");
+            range.print(self.out);
+        }
+        self.text(if *modifiers == FetchModifiers::default() { "" } else { ")" });
     }
 
     fn list_command(&mut self, list: &List) {
@@ -197,7 +256,14 @@ impl Writer<'_> {
         if let Some(r) = search.returns {
             let options = [(r.min, "MIN"), (r.max, "MAX"), (r.all, "ALL"), (r.count, "COUNT"), (r.save, "SAVE")];
             self.text("RETURN ");
-            self.list(options.iter().filter(|o| o.0), |w, o| w.text(o.1));
+            let options = options.iter().filter(|o| o.0).map(|o| (o.1, None));
+            let partial = r.partial.map(|range| ("PARTIAL ", Some(range)));
+            self.list(options.chain(partial), |w, (name, range)| {
+                w.text(name);
+                if let Some(range) = range {
+                    range.print(w.out);
+                }
+            });
             self.text(" ");
         }
         if let Some(charset) = &search.charset {
@@ -268,6 +334,15 @@ impl Writer<'_> {
             SearchKey::Smaller(size) => self.number_key("SMALLER ", *size),
             SearchKey::Older(secs) => self.number_key("OLDER ", u64::from(*secs)),
             SearchKey::Younger(secs) => self.number_key("YOUNGER ", u64::from(*secs)),
+            SearchKey::ModSeq(modseq) => self.number_key("MODSEQ ", modseq.0),
+            SearchKey::UidAfter(uid) => {
+                self.text("UIDAFTER ");
+                self.set(uid);
+            }
+            SearchKey::UidBefore(uid) => {
+                self.text("UIDBEFORE ");
+                self.set(uid);
+            }
             _ => {}
         }
     }
@@ -276,6 +351,7 @@ impl Writer<'_> {
         match item {
             FetchItem::Uid => self.text("UID"),
             FetchItem::Flags => self.text("FLAGS"),
+            FetchItem::ModSeq => self.text("MODSEQ"),
             FetchItem::InternalDate => self.text("INTERNALDATE"),
             FetchItem::Rfc822Size => self.text("RFC822.SIZE"),
             FetchItem::Envelope => self.text("ENVELOPE"),
@@ -338,15 +414,17 @@ impl Writer<'_> {
     fn set(&mut self, set: &MessageSet) {
         match set {
             MessageSet::Saved => self.text("$"),
-            MessageSet::Set(NumSet(ranges)) => {
-                for (i, range) in ranges.iter().enumerate() {
-                    self.text(if i > 0 { "," } else { "" });
-                    self.set_num(range.start);
-                    if range.end != range.start {
-                        self.text(":");
-                        self.set_num(range.end);
-                    }
-                }
+            MessageSet::Set(set) => self.num_set(set),
+        }
+    }
+
+    fn num_set(&mut self, NumSet(ranges): &NumSet) {
+        for (i, range) in ranges.iter().enumerate() {
+            self.text(if i > 0 { "," } else { "" });
+            self.set_num(range.start);
+            if range.end != range.start {
+                self.text(":");
+                self.set_num(range.end);
             }
         }
     }

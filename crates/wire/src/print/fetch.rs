@@ -2,18 +2,19 @@
 
 use std::io::Write;
 
-use columba_types::{DateTime, SeqNum, SystemFlags, Uid};
+use columba_types::{DateTime, ModSeq, SeqNum, SystemFlags, Uid};
 
 use super::strings::{Announce, StringMode, decimal, literal_head};
 use super::{PrintMode, Printer};
 use crate::command::{Section, SectionText};
 
 impl Printer<'_> {
-    /// `* n FETCH (`; items follow, then [`Printer::fetch_end`].
-    pub fn fetch_begin(&mut self, seq: SeqNum) {
+    /// `* n FETCH (`, or `* uid UIDFETCH (` once UIDONLY is enabled (RFC 9586 §3.3); items follow, at least one, then
+    /// [`Printer::fetch_end`].
+    pub fn fetch_begin(&mut self, seq: SeqNum, uid: Uid) {
         self.bytes(b"* ");
-        self.decimal(u64::from(seq.value()));
-        self.bytes(b" FETCH (");
+        self.decimal(u64::from(if self.mode.uid_only { uid.value() } else { seq.value() }));
+        self.bytes(if self.mode.uid_only { b" UIDFETCH (" } else { b" FETCH (" });
         self.first = true;
     }
 
@@ -55,6 +56,14 @@ impl Printer<'_> {
     pub fn fetch_size(&mut self, size: u64) {
         self.item(b"RFC822.SIZE");
         self.decimal(size);
+    }
+
+    /// `MODSEQ (n)` (RFC 7162 §3.1.4.2)
+    pub fn fetch_modseq(&mut self, modseq: ModSeq) {
+        self.item(b"MODSEQ");
+        self.bytes(b"(");
+        self.decimal(modseq.0);
+        self.bytes(b")");
     }
 
     /// An item whose value is ready to be sent: an envelope, a structure.

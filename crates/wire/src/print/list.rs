@@ -32,6 +32,7 @@ impl StatusItem {
             Self::UidValidity => "UIDVALIDITY",
             Self::Unseen => "UNSEEN",
             Self::Deleted => "DELETED",
+            Self::HighestModSeq => "HIGHESTMODSEQ",
             Self::Size => "SIZE",
         }
     }

@@ -9,6 +9,7 @@ mod search;
 mod strings;
 
 use crate::command::Tag;
+use code::uid_set;
 use strings::{Announce, StringMode, decimal};
 
 pub use code::Code;
@@ -17,7 +18,7 @@ pub use fetch::{binary_name, section_name};
 pub use list::{ListLine, Namespace};
 pub use search::Esearch;
 
-use columba_types::SeqNum;
+use columba_types::{SeqNum, UidSet};
 
 /// How a connection is spoken to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct PrintMode {
     pub rev2: bool,
     /// UTF8=ACCEPT or IMAP4rev2 is enabled: mailbox names are UTF-8, quoted strings may hold it.
     pub utf8: bool,
+    /// UIDONLY is enabled: no sequence number may be sent (RFC 9586 §3).
+    pub uid_only: bool,
 }
 
 /// How a command ended, or what an untagged condition says (RFC 9051 §7.1).
@@ -119,6 +122,17 @@ impl<'a> Printer<'a> {
     /// `* n EXPUNGE`
     pub fn expunge(&mut self, seq: SeqNum) {
         self.counted(seq.value(), "EXPUNGE");
+    }
+
+    /// `* VANISHED`, in place of EXPUNGE once QRESYNC or UIDONLY is enabled; `earlier` for what was gone before the client
+    /// selected the mailbox, or what it asked to be reminded of (RFC 7162 §3.2.10). Nothing for the empty set.
+    pub fn vanished(&mut self, earlier: bool, uids: &UidSet) {
+        if uids.is_empty() {
+            return;
+        }
+        self.bytes(if earlier { b"* VANISHED (EARLIER) " } else { b"* VANISHED " });
+        uid_set(self.out, uids);
+        self.line_end();
     }
 
     /// `* FLAGS (…)`

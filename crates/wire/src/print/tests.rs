@@ -6,8 +6,8 @@ use crate::command::{Section, SectionText, StatusItem};
 use columba_types::{Date, DateTime, MailboxId, ModSeq, SystemFlags, Uid, UidSet, UidValidity};
 use proptest::prelude::*;
 
-const REV1: PrintMode = PrintMode { rev2: false, utf8: false };
-const REV2: PrintMode = PrintMode { rev2: true, utf8: true };
+const REV1: PrintMode = PrintMode { rev2: false, utf8: false, uid_only: false };
+const REV2: PrintMode = PrintMode { rev2: true, utf8: true, uid_only: false };
 
 fn printed(mode: PrintMode, print: impl FnOnce(&mut Printer<'_>)) -> String {
     let mut out = Vec::new();
@@ -135,10 +135,13 @@ fn status_and_namespace() {
 // RFC 9051 §7.3.4, RFC 3501 §7.2.5; guide §6.9 to §6.11
 #[test]
 fn search_results() {
-    assert_eq!(rev1(|p| p.search([2, 84, 882])), "* SEARCH 2 84 882\r\n");
-    assert_eq!(rev1(|p| p.search([])), "* SEARCH\r\n");
+    assert_eq!(rev1(|p| p.search([2, 84, 882], None)), "* SEARCH 2 84 882\r\n");
+    assert_eq!(rev1(|p| p.search([], None)), "* SEARCH\r\n");
+    // RFC 7162 §3.1.6
+    assert_eq!(rev1(|p| p.search([2], Some(ModSeq(9)))), "* SEARCH 2 (MODSEQ 9)\r\n");
     let (tag, all, empty) = (tag(), set(&[1, 2, 3, 10]), UidSet::new());
-    let none = Esearch { tag: &tag, uid: false, min: None, max: None, count: None, all: None };
+    let none =
+        Esearch { tag: &tag, uid: false, min: None, max: None, count: None, all: None, partial: None, modseq: None };
     assert_eq!(rev1(|p| p.esearch(&none)), "* ESEARCH (TAG \"a1\")\r\n");
     let full = Esearch { uid: true, min: Some(1), max: Some(10), count: Some(4), all: Some(&all), ..none };
     let line = "* ESEARCH (TAG \"a1\") UID MIN 1 MAX 10 COUNT 4 ALL 1:3,10\r\n";
@@ -152,7 +155,7 @@ fn search_results() {
 fn fetch_items() {
     let date = DateTime::from_local(Date::new(1996, 7, 1).unwrap(), 2, 44, 25, -7 * 60).unwrap();
     let line = rev1(|p| {
-        p.fetch_begin(SeqNum::new(12).unwrap());
+        p.fetch_begin(SeqNum::new(12).unwrap(), Uid::MIN);
         p.fetch_flags(true, SystemFlags::SEEN.union(SystemFlags::ANSWERED), ["$Junk"]);
         p.fetch_internal_date(date);
         p.fetch_size(u64::MAX);
@@ -162,7 +165,7 @@ fn fetch_items() {
         p.fetch_binary_size(&[1, 2], 7);
         p.fetch_uid(uid(9));
         p.fetch_end();
-        p.fetch_begin(SeqNum::MIN);
+        p.fetch_begin(SeqNum::MIN, Uid::MIN);
         p.fetch_flags(false, SystemFlags::NONE, []);
         p.fetch_end();
     });
@@ -177,7 +180,7 @@ fn fetch_items() {
 fn a_fetch_response_can_be_printed_in_pieces() {
     let mut out = Vec::new();
     let mut p = Printer::new(&mut out, REV1);
-    p.fetch_begin(SeqNum::MIN);
+    p.fetch_begin(SeqNum::MIN, Uid::MIN);
     p.fetch_literal_begin(b"BODY[]", 9, false);
     out.extend_from_slice(b" FETCH ((");
     let mut p = Printer::new(&mut out, REV1);
@@ -247,7 +250,7 @@ proptest! {
     ], utf8: bool, atom: bool) {
         prop_assume!(!octets.contains(&0));
         let mut line = b"a LOGIN ".to_vec();
-        let mut printer = Printer::new(&mut line, PrintMode { rev2: utf8, utf8 });
+        let mut printer = Printer::new(&mut line, PrintMode { rev2: utf8, utf8, uid_only: false });
         if atom { printer.astring(&octets) } else { printer.string(&octets) }
         line.extend_from_slice(b" x");
         let command = crate::parse_command(&line, crate::ParseMode { utf8 }).unwrap();
@@ -265,7 +268,7 @@ proptest! {
     // Whatever a text or a name holds, it is one line of printable characters.
     #[test]
     fn nothing_breaks_out(text: String, rev2: bool) {
-        let mode = PrintMode { rev2, utf8: rev2 };
+        let mode = PrintMode { rev2, utf8: rev2, uid_only: false };
         let line = printed(mode, |p| p.tagged(&tag(), Status::No, None, &text));
         prop_assert!(line.ends_with("\r\n") && !line[..line.len() - 2].chars().any(char::is_control));
         let line = printed(PrintMode::default(), |p| p.status(&text, &[]));

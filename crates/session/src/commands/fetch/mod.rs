@@ -6,15 +6,15 @@ mod body;
 use std::sync::Arc;
 
 use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
-use columba_types::{Flag, SystemFlags, UidSet, limits};
-use columba_wire::{Code, FetchItem, MessageSet, Numbering, PrintMode, Printer};
+use columba_types::{Flag, ModSeq, SystemFlags, UidSet, limits};
+use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PartialRange, PrintMode, Printer};
 use tracing::{error, warn};
 
 use self::body::Piece;
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 use crate::state::Selected;
-use crate::sync::fetch_flags;
+use crate::sync::{fetch_flags, tell_vanished};
 
 /// What is asked of every message.
 struct Wanted<'a> {
@@ -28,7 +28,10 @@ impl Wanted<'_> {
     /// Whether anything needs more than the message's record.
     fn needs_message(&self) -> bool {
         let in_record = |item: &FetchItem| {
-            matches!(item, FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size)
+            matches!(
+                item,
+                FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size | FetchItem::ModSeq
+            )
         };
         !self.items.iter().all(in_record)
     }
@@ -74,15 +77,39 @@ pub(super) async fn fetch(
     context: &mut Context<'_, '_>,
     numbering: Numbering,
     set: MessageSet,
-    items: Vec<FetchItem>,
+    mut items: Vec<FetchItem>,
+    modifiers: FetchModifiers,
 ) -> Outcome {
-    let uids = context.resolve(numbering, &set)?;
-    let with_uid = numbering == Numbering::Uid && !items.contains(&FetchItem::Uid);
+    let enabled = context.state.enabled;
+    if modifiers.vanished && !enabled.qresync {
+        // RFC 7162 §3.2.6
+        return Err(Failure::bad("UID FETCH: QRESYNC has to be enabled before VANISHED"));
+    }
+    if modifiers.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
+        // RFC 7162 §3.1.4.1
+        items.push(FetchItem::ModSeq);
+    }
+    if items.contains(&FetchItem::ModSeq) {
+        context.enable_condstore();
+    }
+    let mut uids = context.resolve(numbering, &set)?;
+    if let Some(range) = modifiers.partial {
+        uids = within(range, &uids);
+    }
+    // RFC 9586 §3.3: a UIDFETCH has the UID at its front.
+    let with_uid = numbering == Numbering::Uid && !enabled.uid_only && !items.contains(&FetchItem::Uid);
     let wanted = Wanted { items: &items, with_uid, mode: context.mode() };
     let selected = context.selected()?;
-    let (mailbox, read_only) = (selected.mailbox.clone(), selected.read_only);
+    let (mailbox, read_only) = (Arc::clone(selected.mailbox()?), selected.read_only);
     let snapshot = mailbox.snapshot();
     let mut result = Fetched::default();
+    if let Some(since) = modifiers.changed_since {
+        if modifiers.vanished {
+            tell_gone(context, &snapshot, &set, since).await?;
+        }
+        let changed = snapshot.changed_since(since).map(|record| record.uid);
+        uids = changed.filter(|uid| uids.contains(uid.value())).collect();
+    }
     let records: Vec<Record>;
     let ghosts = ghosts(&mailbox, &snapshot, &uids, &mut result);
     if wanted.needs_message() {
@@ -98,7 +125,8 @@ pub(super) async fn fetch(
             channel.relieve().await?;
         }
     }
-    if items.contains(&FetchItem::Flags) {
+    // A client that wants mod-sequences has not been told of a change before it has that, too.
+    if items.contains(&FetchItem::Flags) && (!enabled.condstore || items.contains(&FetchItem::ModSeq)) {
         context.note_told(uids, &snapshot);
     }
     if wanted.sets_seen() && !read_only {
@@ -111,6 +139,54 @@ pub(super) async fn fetch(
         }
         None => Ok(Done::new("Fetched")),
     }
+}
+
+/// The UIDs in a range of positions (RFC 9394 §3.1).
+pub(super) fn within(range: PartialRange, uids: &UidSet) -> UidSet {
+    let (low, high) = (u64::from(range.first.min(range.last)), u64::from(range.first.max(range.last)));
+    let count = uids.len();
+    // As positions from the lowest UID, counted from 0; the second is the one after the last.
+    let (from, to) = match range.from_end {
+        false => (low - 1, high.min(count)),
+        true => (count.saturating_sub(high), (count + 1).saturating_sub(low)),
+    };
+    let mut found = Vec::new();
+    let mut before = 0;
+    for &(first, last) in uids.ranges() {
+        let len = u64::from(last - first) + 1;
+        let (begin, end) = (from.max(before), to.min(before + len));
+        if begin < end {
+            // Both fit: they are positions within this range of 32-bit numbers.
+            found.push((first + (begin - before) as u32, first + (end - before - 1) as u32));
+        }
+        before += len;
+    }
+    UidSet::from_ranges(found)
+}
+
+/// VANISHED (EARLIER) for the UIDs of the set that are no message's any more, before any FETCH (RFC 7162 §3.2.6). Those that
+/// the client still counts among its messages vanish by the sync at the end.
+async fn tell_gone(
+    context: &mut Context<'_, '_>,
+    snapshot: &Snapshot,
+    set: &MessageSet,
+    since: ModSeq,
+) -> Result<(), Failure> {
+    let mode = context.mode();
+    let (selected, channel) = context.selected_and_channel()?;
+    let asked = match set {
+        MessageSet::Saved => selected.saved.clone(),
+        // `*` is the last message there is or was, so that 1:* covers those that went at the end.
+        MessageSet::Set(set) => {
+            set.resolve(selected.view.seen_to()).intersection(&UidSet::range(1, selected.view.seen_to()))
+        }
+    };
+    let gone = match snapshot.expunged_since(since) {
+        Some(gone) => gone.intersection(&asked),
+        None => asked,
+    };
+    let gone = gone.difference(&snapshot.uids()).difference(&selected.view.announced());
+    Ok(tell_vanished(channel, mode, true, &gone).await?)
 }
 
 /// Messages the client knows of that are gone, as far as the mailbox remembers them.
@@ -178,7 +254,7 @@ fn print(
     printer: &mut Printer<'_>,
 ) {
     let Some(seq) = selected.view.seq(record.uid) else { return };
-    printer.fetch_begin(seq);
+    printer.fetch_begin(seq, record.uid);
     if wanted.with_uid {
         printer.fetch_uid(record.uid);
     }
@@ -188,6 +264,7 @@ fn print(
             FetchItem::Flags => fetch_flags(selected, snapshot, record, printer, wanted.mode),
             FetchItem::InternalDate => printer.fetch_internal_date(record.internal_date),
             FetchItem::Rfc822Size => printer.fetch_size(record.size),
+            FetchItem::ModSeq => printer.fetch_modseq(record.modseq),
             _ => {
                 if let Some(message) = message {
                     print_summary(message, item, printer, wanted.mode);
@@ -235,6 +312,34 @@ async fn set_seen(mailbox: &Mailbox, uids: &UidSet) -> Result<(), Failure> {
         Err(error) => {
             warn!(%error, "messages could not be marked as seen");
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        // RFC 9394 §3.1: as if all were listed and a piece cut out of the list.
+        #[test]
+        fn a_range_is_a_piece_of_the_list(
+            uids: std::collections::BTreeSet<u8>,
+            first in 1u32..40,
+            last in 1u32..40,
+            from_end: bool,
+        ) {
+            let all: Vec<u32> = uids.iter().map(|uid| u32::from(*uid) + 1).collect();
+            let (low, high) = (first.min(last) as usize, first.max(last) as usize);
+            let mut listed = all.clone();
+            if from_end {
+                listed.reverse();
+            }
+            let mut piece: Vec<u32> = listed.into_iter().skip(low - 1).take(high - low + 1).collect();
+            piece.sort_unstable();
+            let cut = within(PartialRange { first, last, from_end }, &all.into_iter().collect());
+            prop_assert_eq!(cut.iter().collect::<Vec<_>>(), piece);
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use columba_mime::search_form;
 use columba_store::{Record, Snapshot};
-use columba_types::{Date, Flags, KeywordBits, SystemFlags, UidSet};
+use columba_types::{Date, Flags, KeywordBits, ModSeq, SystemFlags, UidSet};
 use columba_types::{DateTime, Flag};
-use columba_wire::{Numbering, SearchKey};
+use columba_wire::{Code, MessageSet, Numbering, SearchKey};
 
 use super::text::{Known, Where};
 use crate::reply::Failure;
-use crate::state::Selected;
+use crate::state::{Enabled, Selected};
 
 /// The criteria of one search.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ enum Node {
     /// All of these flags are set.
     Flags(Flags),
     Uids(UidSet),
+    UidAbove(u32),
+    UidBelow(u32),
+    /// The mod-sequence is that or a later one.
+    ModSeq(ModSeq),
     /// INTERNALDATE lies within these days, first included and last not.
     Days(Option<Date>, Option<Date>),
     /// The Date field does.
@@ -52,9 +56,19 @@ enum Node {
 
 impl Criteria {
     /// Resolves numbers and flags against what the client knows, so that none of it can shift while searching.
-    pub(super) fn new(key: &SearchKey, selected: &Selected, now_secs: i64) -> Result<Self, Failure> {
-        let snapshot = selected.mailbox.snapshot();
-        let mut builder = Builder { selected, snapshot: &snapshot, now_secs, needles: Vec::new() };
+    pub(super) fn new(
+        key: &SearchKey,
+        selected: &Selected,
+        snapshot: &Snapshot,
+        enabled: Enabled,
+        now_secs: i64,
+    ) -> Result<Self, Failure> {
+        if enabled.uid_only && key.has_sequence_numbers() {
+            // RFC 9586 §3.5
+            let text = "SEARCH: UIDONLY is enabled, use UID and a set of UIDs";
+            return Err(Failure::Bad(Some(Code::UidRequired), text.into()));
+        }
+        let mut builder = Builder { selected, snapshot, now_secs, needles: Vec::new() };
         let root = builder.node(key)?;
         Ok(Self { root, needles: builder.needles })
     }
@@ -89,6 +103,10 @@ impl Builder<'_> {
             ]),
             SearchKey::Seq(set) => Node::Uids(self.selected.resolve(Numbering::Seq, set)?),
             SearchKey::Uid(set) => Node::Uids(self.selected.resolve(Numbering::Uid, set)?),
+            SearchKey::ModSeq(modseq) => Node::ModSeq(*modseq),
+            // RFC 9738 §3.2: strictly above and below; what `$` with several means is not said, so that it is all of them.
+            SearchKey::UidAfter(set) => self.ends(set).map_or(Node::Constant(false), |(_, high)| Node::UidAbove(high)),
+            SearchKey::UidBefore(set) => self.ends(set).map_or(Node::Constant(false), |(low, _)| Node::UidBelow(low)),
             SearchKey::Before(date) => Node::Days(None, Some(*date)),
             SearchKey::On(date) => Node::Days(Some(*date), Some(day_after(*date))),
             SearchKey::Since(date) => Node::Days(Some(*date), None),
@@ -109,6 +127,15 @@ impl Builder<'_> {
             SearchKey::Body(text) => self.text(Where::Body, text)?,
             SearchKey::Text(text) => self.text(Where::Text, text)?,
         })
+    }
+
+    /// The lowest and the highest UID of a set as written.
+    fn ends(&self, set: &MessageSet) -> Option<(u32, u32)> {
+        let uids = match set {
+            MessageSet::Saved => self.selected.saved.clone(),
+            MessageSet::Set(set) => set.resolve(0),
+        };
+        uids.first().zip(uids.last())
     }
 
     fn flag(&self, flag: &Flag) -> Node {
@@ -159,6 +186,9 @@ impl Node {
                 record.flags.system.contains(flags.system) && record.flags.keywords.contains(flags.keywords)
             }
             Self::Uids(uids) => uids.contains(record.uid.value()),
+            Self::UidAbove(uid) => record.uid.value() > *uid,
+            Self::UidBelow(uid) => record.uid.value() < *uid,
+            Self::ModSeq(modseq) => record.modseq >= *modseq,
             Self::Days(from, to) => within(Some(record.internal_date), *from, *to),
             Self::SentDays(from, to) => within(known?.sent()?, *from, *to),
             Self::Larger(size) => record.size > *size,

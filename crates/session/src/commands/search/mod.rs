@@ -3,11 +3,13 @@
 mod criteria;
 mod text;
 
-use columba_types::UidSet;
+use columba_store::Snapshot;
+use columba_types::{ModSeq, UidSet};
 use columba_wire::{Code, Esearch, Numbering, Search, SearchReturn, Tag};
 
 use self::criteria::Criteria;
 use self::text::Bodies;
+use super::fetch::within;
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 
@@ -29,9 +31,14 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcom
     check_charset(search.charset.as_deref())?;
     let mail = context.mail()?;
     let now_secs = context.services.store.now_millis().div_euclid(1000);
+    let with_modseq = search.key.has_modseq();
+    if with_modseq {
+        context.enable_condstore();
+    }
+    let enabled = context.state.enabled;
     let selected = context.selected()?;
-    let criteria = Criteria::new(&search.key, selected, now_secs)?;
-    let snapshot = selected.mailbox.snapshot();
+    let snapshot = selected.mailbox()?.snapshot();
+    let criteria = Criteria::new(&search.key, selected, &snapshot, enabled, now_secs)?;
     let known = selected.view.announced();
     let mut found = UidSet::new();
     let mut undecided = Vec::new();
@@ -47,7 +54,22 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcom
         found = found.union(&found_in_text);
     }
     let returns = search.returns.or(rev2.then_some(SearchReturn { all: true, ..SearchReturn::default() }));
-    answer(context, tag, search.numbering, returns, found)
+    let found = Found { uids: found, snapshot: with_modseq.then_some(&*snapshot) };
+    answer(context, tag, search.numbering, returns, &found)
+}
+
+/// What was found.
+struct Found<'a> {
+    uids: UidSet,
+    /// Where mod-sequences are to be looked up, if the answer has to have one.
+    snapshot: Option<&'a Snapshot>,
+}
+
+impl Found<'_> {
+    /// The highest mod-sequence of these messages, if it was asked for and there are any (RFC 7162 §3.1.5).
+    fn modseq(&self, of: &UidSet) -> Option<ModSeq> {
+        self.snapshot?.records_in(of).map(|record| record.modseq).max()
+    }
 }
 
 /// RFC 9051 §6.4.4: NO, not BAD, for a charset that is not known (erratum 7323: its list is in parentheses).
@@ -65,21 +87,25 @@ fn answer(
     tag: &Tag,
     numbering: Numbering,
     returns: Option<SearchReturn>,
-    found: UidSet,
+    found: &Found<'_>,
 ) -> Outcome {
     let selected = context.selected()?;
-    let numbers = match numbering {
-        Numbering::Uid => found.clone(),
-        Numbering::Seq => selected.view.seqs_of(&found),
+    let as_asked = |uids: &UidSet| match numbering {
+        Numbering::Uid => uids.clone(),
+        Numbering::Seq => selected.view.seqs_of(uids),
     };
+    let numbers = as_asked(&found.uids);
     let Some(returns) = returns else {
-        context.printer().search(numbers.iter());
+        context.printer().search(numbers.iter(), found.modseq(&found.uids));
         return Ok(Done::new("Searched"));
     };
+    let part = returns.partial.map(|range| (range, within(range, &found.uids)));
+    let partial = part.as_ref().map(|(range, uids)| (*range, as_asked(uids)));
+    let returned = returned(returns, &found.uids, part.as_ref().map(|(_, uids)| uids));
     if returns.save {
-        selected.saved = saved(returns, &found);
+        selected.saved = if shows(returns) { returned.clone() } else { found.uids.clone() };
     }
-    let only_save = returns.save && !(returns.min || returns.max || returns.all || returns.count);
+    let only_save = returns.save && !shows(returns);
     if !only_save {
         let esearch = Esearch {
             tag,
@@ -88,17 +114,26 @@ fn answer(
             max: numbers.last().filter(|_| returns.max),
             count: returns.count.then(|| numbers.len() as u32),
             all: returns.all.then_some(&numbers),
+            partial: partial.as_ref().map(|(range, numbers)| (*range, numbers)),
+            modseq: found.modseq(&returned),
         };
         context.printer().esearch(&esearch);
     }
     Ok(Done::new("Searched"))
 }
 
-/// What `$` will be: MIN and MAX alone save only those (RFC 9051 §6.4.4.1, table).
-fn saved(returns: SearchReturn, found: &UidSet) -> UidSet {
-    if returns.all || returns.count || !(returns.min || returns.max) {
+/// Whether anything is asked for beside SAVE.
+fn shows(returns: SearchReturn) -> bool {
+    returns.min || returns.max || returns.all || returns.count || returns.partial.is_some()
+}
+
+/// The messages that the answer is about, which are those that `$` will be: with ALL or COUNT all, else only those at the ends
+/// and in the range that were asked for (RFC 9051 §6.4.4.1, table; RFC 9394 §3.2, table).
+fn returned(returns: SearchReturn, found: &UidSet, part: Option<&UidSet>) -> UidSet {
+    if returns.all || returns.count {
         return found.clone();
     }
     let ends = [found.first().filter(|_| returns.min), found.last().filter(|_| returns.max)];
-    ends.into_iter().flatten().collect()
+    let ends: UidSet = ends.into_iter().flatten().collect();
+    part.map_or_else(|| ends.clone(), |part| part.union(&ends))
 }
