@@ -2,7 +2,7 @@
 
 use columba_wire::{Frame, FrameLimits, Framer, Input, parse_append_head, parse_command};
 
-const LIMITS: FrameLimits = FrameLimits { line_bytes: 128, command_bytes: 256, literals: 4 };
+const LIMITS: FrameLimits = FrameLimits { line_bytes: 128, command_bytes: 256, literals: 4, dropped_bytes: 4096 };
 
 /// The first octet says how the rest is cut.
 pub fn framer(octets: &[u8]) {

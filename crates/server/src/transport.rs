@@ -53,7 +53,7 @@ impl Socket {
         let mut dropped = Vec::new();
         let at_once = poll_fn(|cx| Poll::Ready(self.poll_fill(cx, &mut dropped))).await;
         let Poll::Ready(mut read) = at_once else { return Ok(()) };
-        let mut left = limits::DRAINED_LITERAL_BYTES;
+        let mut left = limits::LINGER_BYTES;
         loop {
             let octets = read? as u64;
             left = left.saturating_sub(octets);

@@ -13,7 +13,7 @@ pub const COMMAND_LINE_BYTES: usize = 64 * 1024;
 /// The same before login, where no honest command is long. Answer: BYE.
 pub const COMMAND_LINE_BYTES_UNAUTHENTICATED: usize = 8 * 1024;
 /// Octets of one command with all literals that are held in memory (all but APPEND's messages).
-/// Answer: tagged `BAD [TOOBIG]`, the literal is drained or, when it is not synchronising and large, BYE.
+/// Answer: tagged `BAD [TOOBIG]`; a literal that does not wait is drained.
 pub const COMMAND_BYTES: usize = 1024 * 1024;
 /// The same before login: a user name, a password or an initial response.
 pub const COMMAND_BYTES_UNAUTHENTICATED: usize = 16 * 1024;
@@ -21,8 +21,11 @@ pub const COMMAND_BYTES_UNAUTHENTICATED: usize = 16 * 1024;
 pub const COMMAND_LITERALS: usize = 256;
 /// What LITERAL- allows without waiting (RFC 7888 §5).
 pub const LITERAL_MINUS_BYTES: u64 = 4096;
-/// A refused non-synchronising literal up to this size is read and dropped; above, the connection ends with BYE.
-pub const DRAINED_LITERAL_BYTES: u64 = 1024 * 1024;
+/// Octets of one refused command that are read and dropped, where its literals do not wait (RFC 7888 §4), so that the
+/// client reads why. It costs the client more than us: as much as several messages of the largest size. Beyond: BYE.
+pub const DRAINED_BYTES: u64 = 4 * MESSAGE_BYTES;
+/// The same before login, where nobody has anything large to say.
+pub const DRAINED_BYTES_UNAUTHENTICATED: u64 = 1024 * 1024;
 /// Depth of parentheses, NOT and OR in SEARCH, and of any parenthesised list. Answer: tagged BAD.
 pub const NESTING_DEPTH: usize = 64;
 /// Keys in one SEARCH. Answer: tagged BAD.
@@ -168,6 +171,8 @@ pub const TLS_HANDSHAKE: Duration = Duration::from_secs(30);
 pub const TLS_REFUSALS: usize = 16;
 /// How long a closed connection may take for its last octets.
 pub const LINGER: Duration = Duration::from_secs(5);
+/// Octets that are still read from a client whose connection is over, so that it sees the last words.
+pub const LINGER_BYTES: u64 = 1024 * 1024;
 /// Silence after which the kernel asks whether a client is still there; middle boxes forget after five minutes or more.
 pub const TCP_KEEPALIVE: Duration = Duration::from_secs(4 * 60);
 /// Connections that the kernel holds for a listener which has not taken them yet.

@@ -2,6 +2,7 @@
 
 use columba_auth::Secret;
 use columba_store::AccountChange;
+use columba_types::limits;
 use columba_wire::{Code, FrameLimits};
 use tracing::{info, warn};
 
@@ -52,7 +53,8 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
     context.state.login = Some(Box::new(Login { account, mail, selected: None, _pass: pass }));
     context.state.login_failures = 0;
     context.channel.authenticated = true;
-    context.channel.framer.set_limits(FrameLimits::AUTHENTICATED);
+    let dropped_bytes = limits::DRAINED_BYTES.max(context.services.settings.message_bytes);
+    context.channel.framer.set_limits(FrameLimits { dropped_bytes, ..FrameLimits::AUTHENTICATED });
     Ok(Done::with(Code::Capability(capability::line(context.peer, context.state)), "Logged in"))
 }
 

@@ -23,6 +23,8 @@ pub struct FrameLimits {
     pub command_bytes: usize,
     /// Literals that are held in memory.
     pub literals: usize,
+    /// Octets of a refused command that are read and dropped.
+    pub dropped_bytes: u64,
 }
 
 impl FrameLimits {
@@ -31,12 +33,14 @@ impl FrameLimits {
         line_bytes: limits::COMMAND_LINE_BYTES_UNAUTHENTICATED,
         command_bytes: limits::COMMAND_BYTES_UNAUTHENTICATED,
         literals: limits::COMMAND_LITERALS,
+        dropped_bytes: limits::DRAINED_BYTES_UNAUTHENTICATED,
     };
     /// After login.
     pub const AUTHENTICATED: Self = Self {
         line_bytes: limits::COMMAND_LINE_BYTES,
         command_bytes: limits::COMMAND_BYTES,
         literals: limits::COMMAND_LITERALS,
+        dropped_bytes: limits::DRAINED_BYTES,
     };
 }
 
@@ -92,7 +96,7 @@ pub enum RefusalReason {
     Nul,
     /// A line holds a CR that does not end it.
     BareCr,
-    /// More of a refused command keeps coming than [`limits::DRAINED_LITERAL_BYTES`]. Nothing more is read: the only
+    /// More of a refused command keeps coming than [`FrameLimits::dropped_bytes`]. Nothing more is read: the only
     /// answer is BYE.
     Endless,
 }
@@ -356,7 +360,7 @@ impl Framer {
             return;
         }
         self.dropped = self.dropped.saturating_add(literal.size);
-        let endless = self.dropped > limits::DRAINED_LITERAL_BYTES;
+        let endless = self.dropped > self.limits.dropped_bytes;
         self.state = if endless { State::Dead(false) } else { State::Draining(literal.size) };
     }
 
@@ -377,7 +381,7 @@ impl Framer {
         self.command.drain(..self.command.len().saturating_sub(TAIL_BYTES));
         input.consume(count);
         self.dropped = self.dropped.saturating_add(count as u64);
-        if self.dropped > limits::DRAINED_LITERAL_BYTES {
+        if self.dropped > self.limits.dropped_bytes {
             self.forget();
             self.state = State::Dead(false);
         } else if end.is_some() {

@@ -4,7 +4,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const SMALL: FrameLimits = FrameLimits { line_bytes: 40, command_bytes: 60, literals: 2 };
+const SMALL: FrameLimits = FrameLimits { line_bytes: 40, command_bytes: 60, literals: 2, dropped_bytes: 2000 };
 
 /// Feeds the pieces one by one, decides about literals by what the head says, and joins streamed data.
 fn frames<'p>(limits: FrameLimits, pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Frame> {
@@ -139,7 +139,7 @@ fn a_stream_can_be_refused_half_way() {
     assert_eq!(framer.next(&mut input), Some(command(b"b NOOP")));
 }
 
-// limits::COMMAND_LINE_BYTES, COMMAND_BYTES, COMMAND_LITERALS, DRAINED_LITERAL_BYTES
+// limits::COMMAND_LINE_BYTES, COMMAND_BYTES, COMMAND_LITERALS
 #[test]
 fn each_limit_refuses_and_the_next_command_is_taken() {
     let next = command(b"n NOOP");
@@ -166,10 +166,11 @@ fn each_limit_refuses_and_the_next_command_is_taken() {
     assert_eq!(all(b"a {9223372036854775807}\r\n")[0], literal(i64::MAX as u64, true, false));
 }
 
+// limits::DRAINED_BYTES
 #[test]
 fn what_never_ends_is_not_read_to_its_end() {
     let endless = refused(None, RefusalReason::Endless);
-    let dropped = limits::DRAINED_LITERAL_BYTES;
+    let dropped = SMALL.dropped_bytes;
     let octets = format!("a REFUSE {{{}+}}\r\nb NOOP\r\n", dropped + 1);
     assert_eq!(all(octets.as_bytes()), [literal(dropped + 1, false, false), endless.clone()]);
     let octets = format!("a REFUSE {{{dropped}+}}\r\n");
@@ -180,6 +181,22 @@ fn what_never_ends_is_not_read_to_its_end() {
     // A size that is all zeros up to where nobody remembers its beginning.
     let octets = [b"a REFUSE {1+}\r\n!{".to_vec(), b"0".repeat(99), b"1+}\r\nx\r\n".to_vec()].concat();
     assert_eq!(all(&octets), [literal(1, false, false), endless]);
+}
+
+// A client that pushes a large message to a mailbox that is not there reads why and goes on: guide §6 point 55.
+#[test]
+fn after_login_as_much_is_dropped_as_a_message_may_have() {
+    let size = limits::MESSAGE_BYTES;
+    let refuse = |limits: FrameLimits| {
+        let (mut framer, mut input) = (Framer::new(FrameLimits::UNAUTHENTICATED), Input::new());
+        framer.set_limits(limits);
+        input.push(format!("a APPEND x {{{size}+}}\r\n").as_bytes());
+        assert_eq!(framer.next(&mut input), Some(literal(size, false, false)));
+        framer.refuse();
+        framer.next(&mut input)
+    };
+    assert_eq!(refuse(FrameLimits::AUTHENTICATED), None);
+    assert_eq!(refuse(FrameLimits::UNAUTHENTICATED), Some(refused(None, RefusalReason::Endless)));
 }
 
 #[test]
@@ -225,7 +242,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
         "[a-z{}+~0-9 \r\n]{0,9}",
         "x{30,60}",
         Just("\r\n".to_owned()),
-        Just("{1048577+}\r\n".to_owned()),
+        Just("{2001+}\r\n".to_owned()),
         Just("{99999999999999999999}\r\n".to_owned()),
         Just("\0".to_owned()),
     ];
