@@ -44,20 +44,33 @@ fn index() -> Vec<Row> {
         .collect()
 }
 
-/// What CAPABILITY says to a client that is protected so, before and after login.
-fn announced(peer: Peer) -> BTreeSet<String> {
+/// What two CAPABILITY commands say to a client that is protected so and gives these commands in between.
+fn asked_twice(peer: Peer, before: &str, between: &str) -> [BTreeSet<String>; 2] {
     let mut ground = MemoryGround::new(LinkOptions::default()).unwrap();
     let mut wire = ground.connect(peer).unwrap();
-    let commands = format!("a CAPABILITY\r\nb LOGIN bob {PASSWORD}\r\nc CAPABILITY\r\nd LOGOUT\r\n");
+    let commands = format!("{before}a CAPABILITY\r\n{between}c CAPABILITY\r\nd LOGOUT\r\n");
     wire.send(commands.as_bytes()).unwrap();
     let mut said = Vec::new();
     while let Received::Octets(octets) = wire.receive(true) {
         said.extend(octets);
     }
     let said = String::from_utf8(said).unwrap();
-    let answers: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("* CAPABILITY ")).collect();
-    assert_eq!(answers.len(), 2, "{said}");
-    answers.iter().flat_map(|answer| answer.split(' ')).map(str::to_owned).collect()
+    let mut answers = said.lines().filter_map(|line| line.strip_prefix("* CAPABILITY "));
+    [(); 2].map(|()| answers.next().expect(&said).split(' ').map(str::to_owned).collect())
+}
+
+/// What CAPABILITY says to a client that is protected so, before and after login.
+fn announced(peer: Peer) -> BTreeSet<String> {
+    asked_twice(peer, "", &format!("b LOGIN bob {PASSWORD}\r\n")).into_iter().flatten().collect()
+}
+
+// RFC 9051 §6.3.1
+#[test]
+fn enable_leaves_what_is_announced() {
+    let everything: Vec<String> = index().into_iter().map(|row| row.capability).collect();
+    let enable = format!("b ENABLE {}\r\n", everything.join(" "));
+    let [before, after] = asked_twice(Peer::Tls, &format!("x LOGIN bob {PASSWORD}\r\n"), &enable);
+    assert_eq!(before, after);
 }
 
 /// The row a capability belongs to: `AUTH=PLAIN` belongs to `AUTH=`, `STATUS=SIZE` to itself.
@@ -183,6 +196,7 @@ fn arguments(command: &str) -> &'static str {
         "FETCH" => " 1 UID",
         "STORE" => " 1 +FLAGS (\\Seen)",
         "COPY" | "MOVE" => " 1 nowhere",
+        "UIDBATCHES" => " 500",
         _ => "",
     }
 }

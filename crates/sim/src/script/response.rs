@@ -265,7 +265,7 @@ fn data_agrees(expected: &[Node], received: &[Node], names: &mut Names) -> bool 
             _ => false,
         },
         (Some("ESEARCH"), _) => esearch_agrees(expected, received, names),
-        (_, Some("FETCH")) => match (expected, received) {
+        (_, Some("FETCH" | "UIDFETCH")) => match (expected, received) {
             ([e0, e1, e2, Node::List(items)], [r0, r1, r2, Node::List(got)]) => {
                 node_agrees(e0, r0, names)
                     && node_agrees(e1, r1, names)

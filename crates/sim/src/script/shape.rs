@@ -10,7 +10,7 @@ type Shape = Result<(), String>;
 pub(super) fn check(response: &Response) -> Shape {
     let Response::Data(nodes) = response else { return Ok(()) };
     let [_, _, name, Node::List(items)] = nodes.as_slice() else { return Ok(()) };
-    if !is_word(name, "FETCH") {
+    if !is_word(name, "FETCH") && !is_word(name, "UIDFETCH") {
         return Ok(());
     }
     if items.is_empty() || items.len() % 2 != 0 {

@@ -131,6 +131,7 @@ pub(super) fn uid_expunge(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
 mod tests {
     use super::super::tests::{bad, ok};
     use super::*;
+    use columba_types::ModSeq;
     use columba_types::limits::{KEYWORD_BYTES, LIST_ITEMS};
 
     fn parsed(text: &str) -> (Numbering, StoreAction, bool, Vec<Flag>) {
@@ -159,7 +160,10 @@ mod tests {
             "STORE 1 ++FLAGS (a)",
             "STORE 1 +-FLAGS (a)",
             "STORE 1 FLAGS.LOUD (a)",
-            "STORE 1 (UNCHANGEDSINCE 1) FLAGS (a)",
+            "STORE 1 (UNCHANGEDSINCE) FLAGS (a)",
+            "STORE 1 (UNCHANGEDSINCE 1)FLAGS (a)",
+            "STORE 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS (a)",
+            "STORE 1 () FLAGS (a)",
             "STORE 1 FLAGS (\\Unknown)",
             "STORE 1 FLAGS (\\*)",
             "STORE 1 FLAGS (\\)",
@@ -170,6 +174,17 @@ mod tests {
         ] {
             bad(wrong);
         }
+    }
+
+    // RFC 7162 §3.1.3
+    #[test]
+    fn unchangedsince() {
+        let since = |text: &str| match ok(text) {
+            CommandBody::Store { unchanged_since, .. } => unchanged_since,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(since("STORE 1 FLAGS (a)"), None);
+        assert_eq!(since("UID STORE 1 (unchangedsince 0) +FLAGS.SILENT (a)"), Some(ModSeq(0)));
     }
 
     // limits::KEYWORD_BYTES, LIST_ITEMS

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::command::{FetchItem, MessageSet, Secret, StatusItem};
+use crate::command::{FetchItem, MessageSet, Secret, SelectParameters, StatusItem};
 use crate::mailbox::RawMailbox;
-use columba_types::limits;
+use columba_types::{ModSeq, limits};
 use proptest::prelude::*;
 
 /// The body of a command that is written without its tag.
@@ -206,13 +206,50 @@ fn mailbox_commands() {
     let uses = Some(vec!["\\Sent".to_owned(), "\\Junk".to_owned()]);
     assert_eq!(ok("CREATE x (USE (\\Sent \\Junk))"), Create { mailbox: raw("x"), special_use: uses });
     assert_eq!(ok("CREATE x (use ())"), Create { mailbox: raw("x"), special_use: Some(vec![]) });
-    for wrong in ["SELECT a*", "SELECT a%", "SELECT (a)", "SELECT a (CONDSTORE)", "RENAME a", "DELETE a b"] {
+    for wrong in ["SELECT a*", "SELECT a%", "SELECT (a)", "SELECT a (X)", "RENAME a", "DELETE a b"] {
         bad(wrong);
     }
     for wrong in ["CREATE x (USE)", "CREATE x (USE (Sent))", "CREATE x (USE (\\Sent)", "CREATE x (X (\\Sent))"] {
         bad(wrong);
     }
     assert!(bad(format!("SELECT {}", "x".repeat(4 * limits::MAILBOX_NAME_BYTES + 1))).contains("too long"));
+}
+
+// RFC 7162 §3.1.8, §3.2.5, §7
+#[test]
+fn select_parameters() {
+    let parameters = |text: &str| match ok(text) {
+        CommandBody::Select { parameters, .. } => parameters,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(parameters("SELECT a"), SelectParameters::default());
+    assert_eq!(parameters("EXAMINE a (condstore)"), SelectParameters { condstore: true, qresync: None });
+    let both = parameters("SELECT a (QRESYNC (7 0 1:3,9 (1,3 2,4)) CONDSTORE)");
+    let known = both.qresync.unwrap();
+    assert!(both.condstore && known.uid_validity.value() == 7 && known.modseq == ModSeq(0));
+    assert_eq!(known.known.unwrap().resolve(0).to_string(), "1:3,9");
+    let (seqs, uids) = known.matches.unwrap();
+    assert_eq!((seqs.resolve(0).to_string(), uids.resolve(0).to_string()), ("1,3".into(), "2,4".into()));
+    let matched = parameters("SELECT a (QRESYNC (7 1 (1 2)))").qresync.unwrap();
+    assert!(matched.known.is_none() && matched.matches.is_some());
+    for wrong in [
+        "()",
+        "(CONDSTORE",
+        "(CONDSTORE )",
+        "(CONDSTORE CONDSTORE)",
+        "(QRESYNC)",
+        "(QRESYNC 1 1)",
+        "(QRESYNC (1))",
+        "(QRESYNC (0 1))",
+        "(QRESYNC (1 1 ))",
+        "(QRESYNC (1 1 *))",
+        "(QRESYNC (1 1 $))",
+        "(QRESYNC (1 1 (1)))",
+        "(QRESYNC (1 1 1 (1 2) 3))",
+        "(QRESYNC (1 9223372036854775808))",
+    ] {
+        bad(format!("SELECT a {wrong}"));
+    }
 }
 
 // RFC 9051 §6.3.11, RFC 3501 §6.3.10; guide §6.31
