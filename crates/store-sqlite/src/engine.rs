@@ -19,7 +19,7 @@ use crate::OpenError;
 use crate::account_map::AccountMap;
 use crate::checkpointer::{self, CheckpointState};
 use crate::data_dir::{DataDir, private_file};
-use crate::database::{self, Role};
+use crate::database::{self, Reads, Role};
 use crate::fault::{closed, sqlite_words};
 use crate::queue::Queue;
 use crate::readers::{self, Answer, Question, Scan};
@@ -34,6 +34,7 @@ pub(crate) struct SqliteEngine {
     questions: Arc<Queue<Question>>,
     copies: Arc<Queue<checkpointer::Copy>>,
     accounts: Arc<AccountMap>,
+    files: Vec<ShardFile>,
     /// Readers and checkpointer.
     helpers: Vec<JoinHandle<()>>,
     writing: Vec<JoinHandle<()>>,
@@ -61,6 +62,7 @@ impl SqliteEngine {
             questions: Arc::new(Queue::new()),
             copies: Arc::new(Queue::new()),
             accounts: Arc::clone(&accounts),
+            files: files.clone(),
             helpers: Vec::new(),
             writing: Vec::new(),
             _dir: Arc::clone(&dir),
@@ -83,17 +85,16 @@ impl SqliteEngine {
             let files = files.iter().map(readers::open).collect::<Result<Vec<_>, _>>()?;
             self.helpers.push(spawned(readers::spawn(&self.questions, &self.accounts, files, number))?);
         }
-        let (copies, paths) =
-            (Arc::clone(&self.copies), files.iter().map(|file| file.path.clone()).collect::<Vec<_>>());
+        let (copies, to_copy) = (Arc::clone(&self.copies), files.clone());
         let thread = std::thread::Builder::new().name("checkpoint".into());
-        self.helpers.push(spawned(thread.spawn(move || checkpointer::run(&copies, &paths)))?);
+        self.helpers.push(spawned(thread.spawn(move || checkpointer::run(&copies, &to_copy)))?);
         for (number, ((file, connection), held)) in files.into_iter().zip(connections).zip(held).enumerate() {
             let Some(queue) = self.writers.get(number) else { continue };
             let writer = Writer {
+                checkpoints: CheckpointState::new(number, file.name.clone(), Arc::clone(&self.copies)),
                 file,
                 queue: Arc::clone(queue),
                 registered: held.into_iter().map(|(account, _)| account).collect::<HashSet<_>>(),
-                checkpoints: CheckpointState::new(number, Arc::clone(&self.copies)),
             };
             let thread = std::thread::Builder::new().name(format!("write-{number}"));
             self.writing.push(spawned(thread.spawn(move || writer.run(connection)))?);
@@ -164,6 +165,19 @@ impl Engine for SqliteEngine {
     fn partitions(&self, after: Option<Partition>, limit: usize) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>> {
         self.ask(|answer| Question::Partitions { after, limit, answer })
     }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
+        let (answer, hear) = oneshot::channel();
+        let files = self.files.clone();
+        // A thread of its own: it takes as long as reading everything takes.
+        let check = move || _ = answer.send(check_shards(&files));
+        let started = std::thread::Builder::new().name("check".into()).spawn(check);
+        Box::pin(async move {
+            started.map_err(|e| EngineError::Unavailable(format!("no thread can be started: {e}").into()))?;
+            let findings = hear.await.unwrap_or_else(|_| Err(OpenError::Unavailable("the check ended early".into())));
+            findings.map_err(|e| EngineError::Unavailable(e.to_string().into()))
+        })
+    }
 }
 
 impl fmt::Debug for SqliteEngine {
@@ -204,16 +218,45 @@ pub(crate) fn shard_files(dir: &DataDir) -> Vec<ShardFile> {
 /// See [`crate::Opened::check_shards`].
 pub(crate) fn check_shards(files: &[ShardFile]) -> Result<Vec<String>, OpenError> {
     let mut findings = Vec::new();
-    for ShardFile { name, path } in files {
+    for (at, file) in files.iter().enumerate() {
+        let ShardFile { name, path } = file;
         let unavailable = |error: rusqlite::Error| OpenError::Unavailable(sqlite_words(name, &error));
         let connection = database::open(path, Role::Reader).map_err(unavailable)?;
-        match database::quick_check(&connection) {
+        let found = database::quick_check(&connection).and_then(|mut found| {
+            if at != GLOBAL {
+                found.extend(unnamed_accounts(&connection)?);
+            }
+            Ok(found)
+        });
+        match found {
             Ok(found) => findings.extend(found.into_iter().map(|words| format!("{name}: {words}"))),
             // Damage that the check cannot get past is a finding too.
             Err(error) => findings.push(sqlite_words(name, &error)),
         }
     }
     Ok(findings)
+}
+
+/// Accounts of which a shard has keys without saying that they live in it: nobody would find those keys.
+fn unnamed_accounts(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    // One transaction: a new account's keys and its row come together.
+    let _state = connection.unchecked_transaction()?;
+    let named: HashSet<u64> = database::accounts(connection)?.into_iter().map(|(account, _)| account).collect();
+    let mut reads = Reads::prepare(connection)?;
+    let (mut found, mut from) = (Vec::new(), Some(0u64));
+    while let Some(next) = from
+        && let Some(key) = reads.next_key(&next.to_be_bytes())?
+    {
+        let Some(account) = key.first_chunk().map(|id| u64::from_be_bytes(*id)) else {
+            found.push("a key without an account".to_owned());
+            break;
+        };
+        if !named.contains(&account) {
+            found.push(format!("there are keys of account {}, which is not said to live here", AccountId(account)));
+        }
+        from = account.checked_add(1);
+    }
+    Ok(found)
 }
 
 fn whole_key(partition: Partition, key: &Key) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! A line of work before threads that sleep while it is empty. It knows nothing of what the work is.
 //!
-//! It has no bound of its own: everything in it is in memory already when it arrives, and whoever sent it waits for
-//! the answer, so the senders bound it.
+//! It has no bound of its own: everything in it is in memory already when it arrives, and the senders bound it. The
+//! store gives a place to each commit (`limits::COMMIT_QUEUE`), and whoever reads or delivers waits for the answer.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

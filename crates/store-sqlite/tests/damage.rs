@@ -216,6 +216,25 @@ async fn a_damaged_shard_is_found() {
     assert!(!one_shard(dir.path()).check_shards().unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn keys_in_a_shard_where_nobody_looks_for_them_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = one_shard(dir.path());
+    for account in [1, 2] {
+        let mut batch = Batch::new(Partition::Account(AccountId(account)));
+        batch.put(Key(vec![1]), "v");
+        opened.engine.commit(batch).await.unwrap();
+    }
+    assert_eq!(opened.engine.check().await.unwrap(), [""; 0]);
+    drop(opened);
+    let shard = rusqlite::Connection::open(dir.path().join("shards/00.sqlite")).unwrap();
+    shard.execute("DELETE FROM account WHERE id = 2", []).unwrap();
+    drop(shard);
+    let findings = one_shard(dir.path()).engine.check().await.unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].starts_with("shards/00.sqlite: there are keys of account "), "{findings:?}");
+}
+
 #[test]
 fn a_second_one_a_missing_shard_and_a_newer_format_are_refused() {
     let dir = tempfile::tempdir().unwrap();

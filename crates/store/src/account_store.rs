@@ -84,6 +84,8 @@ impl AccountStore {
         }
         store.reload_tree().await?;
         finish_removals(&store.core, store.partition()).await?;
+        let last = last_message_from(&store.core, store.partition()).await?;
+        store.last_message.store(last, Ordering::Relaxed);
         Ok(store)
     }
 
@@ -266,10 +268,36 @@ impl AccountStore {
     fn next_message(&self) -> MessageId {
         let millis = u64::try_from(self.core.clock.now_millis()).unwrap_or(0);
         let by_clock = (millis << MESSAGE_ID_BITS) | (self.core.version() >> (64 - MESSAGE_ID_BITS));
-        let next = |last: u64| if by_clock >> MESSAGE_ID_BITS > last >> MESSAGE_ID_BITS { by_clock } else { last + 1 };
+        let next = |last: u64| match by_clock >> MESSAGE_ID_BITS > last >> MESSAGE_ID_BITS {
+            true => by_clock,
+            false => last.saturating_add(1),
+        };
         let given = self.last_message.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         MessageId(next(given.unwrap_or_else(|last| last)))
     }
+}
+
+/// The account's last message, if it is not of the past: then the clock was set back, and new messages have to come
+/// after it all the same. 0 otherwise. One look as a rule; 64 more find the last one of the future.
+async fn last_message_from(core: &Core, partition: Partition) -> Result<u64, StoreError> {
+    let now = u64::try_from(core.clock.now_millis()).unwrap_or(0) << MESSAGE_ID_BITS;
+    let end = keys::all_messages().end;
+    let first_from = async |id: u64| -> Result<Option<u64>, StoreError> {
+        let found = core.engine.scan(partition, keys::message(MessageId(id))..end.clone(), 1).await?;
+        let Some((key, _)) = found.first() else { return Ok(None) };
+        let id = keys::KeyParts::of(key).u64();
+        id.map(Some).ok_or_else(|| StoreError::corrupt("a message's key is damaged"))
+    };
+    let Some(mut low) = first_from(now).await? else { return Ok(0) };
+    let mut high = u64::MAX;
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match first_from(middle).await? {
+            Some(id) => low = id,
+            None => high = middle - 1,
+        }
+    }
+    Ok(low)
 }
 
 /// Reads an account's tree: one state, because every change of a name changes the tree's version.

@@ -179,6 +179,39 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Every partition that holds anything, in order, starting after `after`; up to `limit`.
     fn partitions(&self, after: Option<Partition>, limit: usize) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>>;
+
+    /// What the engine finds wrong with the way it keeps its keys, one line per finding; nothing where there is
+    /// nothing to look at. May take a time that grows with the number of keys; others are served meanwhile.
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
+
+impl<E: Engine + ?Sized> Engine for Arc<E> {
+    fn read(&self, partition: Partition, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, EngineError>> {
+        (**self).read(partition, keys)
+    }
+
+    fn scan(
+        &self,
+        partition: Partition,
+        range: Range<Key>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(Key, Bytes)>, EngineError>> {
+        (**self).scan(partition, range, limit)
+    }
+
+    fn submit(&self, batch: Batch, done: Done) {
+        (**self).submit(batch, done);
+    }
+
+    fn partitions(&self, after: Option<Partition>, limit: usize) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>> {
+        (**self).partitions(after, limit)
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
+        (**self).check()
+    }
 }
 
 /// Where the bytes of a message lie. Its meaning is the engine's; it is stored in the message's value.

@@ -133,12 +133,13 @@ async fn a_deleted_account_is_gone_and_its_space_comes_back() {
 
 #[tokio::test]
 async fn damage_is_found_and_said() {
-    let world = World::new().await;
+    let blobs = std::sync::Arc::new(columba_store::MemoryBlobs::with_segments_of(4096));
+    let world = World::on_both(std::sync::Arc::new(columba_store::MemoryEngine::new()), blobs.clone()).await;
     let mail = world.mail().await;
     let inbox = open(&mail, "INBOX").await;
     append(&mail, &inbox, "some text", "").await;
     let id = inbox.snapshot().records().next().unwrap().message;
-    world.blobs.damage(mail.message(id).await.unwrap().blob);
+    blobs.damage(mail.message(id).await.unwrap().blob);
     let report = world.report().await;
     let worst = report.findings.iter().max_by_key(|finding| finding.severity).unwrap();
     assert_eq!(worst.severity, Severity::Error);

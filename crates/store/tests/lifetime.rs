@@ -3,7 +3,7 @@
 
 mod support;
 
-use columba_store::{Blobs, StoreError};
+use columba_store::StoreError;
 use columba_types::{ThreadId, Uid};
 use support::*;
 
@@ -161,6 +161,24 @@ async fn bytes_that_became_no_message_are_given_back() {
     assert!(world.store.reclaim().await.unwrap().segments >= 2);
     assert!(world.report().await.reclaimable_bytes < 4_500);
     world.check().await;
+}
+
+// Message ids come from the clock, and are never given twice.
+#[tokio::test]
+async fn a_clock_that_was_set_back_gives_no_message_an_id_that_is_taken() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for back in [0, 3_600_000, 1, 86_400_000, -1] {
+        world.clock.pass(-back);
+        let mail = world.reopened().await.open_account(world.account).await.unwrap();
+        for _ in 0..3 {
+            let inbox = open(&mail, "INBOX").await;
+            append(&mail, &inbox, "some text", "").await;
+            ids.push(inbox.snapshot().records().next_back().unwrap().message);
+        }
+    }
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+    assert!(world.report().await.is_clean());
 }
 
 async fn thread(world: &World, id: Option<&str>, references: &[&str]) -> ThreadId {

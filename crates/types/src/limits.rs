@@ -111,7 +111,8 @@ pub const LOG_PAGE_RANGES: usize = 256;
 pub const LOG_EXPUNGED_UIDS: u64 = 100_000;
 /// Messages of one commit when many are changed: COPY, MOVE and import go in steps of this.
 pub const COMMIT_MESSAGES: usize = 1_000;
-/// Commits waiting in line for one shard. Answer: the sender waits.
+/// Commits of a whole store that are in line at its engine; whoever has one more waits for a place, and the engine's own
+/// lines need no bound. A shard takes as many into one transaction.
 pub const COMMIT_QUEUE: usize = 4_096;
 /// Times a commit is tried again after a conflict. Answer: `NO [UNAVAILABLE]`.
 pub const COMMIT_RETRIES: usize = 16;

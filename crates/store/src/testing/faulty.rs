@@ -117,6 +117,10 @@ impl Engine for Faulty {
     fn partitions(&self, after: Option<Partition>, limit: usize) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>> {
         self.inner.partitions(after, limit)
     }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
+        self.inner.check()
+    }
 }
 
 /// An engine may speak within `submit`, to somebody who looks at the plan: so it is given free there, and only there.

@@ -84,6 +84,10 @@ impl Engine for Lagging {
     fn partitions(&self, after: Option<Partition>, limit: usize) -> BoxFuture<'_, Result<Vec<Partition>, EngineError>> {
         self.inner.partitions(after, limit)
     }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
+        self.inner.check()
+    }
 }
 
 #[cfg(test)]

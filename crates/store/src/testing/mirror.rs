@@ -87,6 +87,15 @@ impl<A: Engine, B: Engine> Engine for Mirror<A, B> {
             same((after, limit), left, right)
         })
     }
+
+    /// Each knows its own ways of keeping keys only.
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
+        Box::pin(async move {
+            let mut findings = self.left.check().await?;
+            findings.extend(self.right.check().await?);
+            Ok(findings)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ struct Check<'a> {
 }
 
 impl Store {
-    /// Checks everything: heads against pages, records against messages, messages against bytes, and all checksums. `progress` is
+    /// Checks everything: how the engine keeps its keys, heads against pages, records against messages, messages against bytes, and all checksums. `progress` is
     /// told now and then. An account that changes meanwhile is checked again; one that never rests is left out, with a note.
     ///
     /// # Errors
@@ -113,6 +113,9 @@ impl Store {
             tell: progress,
             blobs: FoundBlobs::new(),
         };
+        for finding in self.core().engine.check().await? {
+            check.report.error(finding);
+        }
         check.read_segments().await?;
         let accounts = check.check_accounts().await?;
         for id in &accounts {

@@ -8,20 +8,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use columba_store::testing::TestClock;
 use columba_store::{
-    AccountStore, Engine, FlagAction, FlagChange, Mailbox, MemoryBlobs, MemoryEngine, MessageSummary, NewAccount,
-    NewMessage, Options, Store, VerifyReport,
+    AccountStore, Blobs, Engine, FlagAction, FlagChange, Mailbox, MemoryBlobs, MemoryEngine, MessageSummary,
+    NewAccount, NewMessage, Options, Store, VerifyReport,
 };
 use columba_types::{AccountId, DateTime, Flag, MailboxName, Uid, UidSet};
 
 pub struct World {
     pub engine: Arc<dyn Engine>,
-    pub blobs: Arc<MemoryBlobs>,
+    pub blobs: Arc<dyn Blobs>,
     pub clock: Arc<TestClock>,
     pub options: Options,
     pub store: Store,
     pub account: AccountId,
     reopened: AtomicU64,
+    /// Where there are files: opens them again, once nobody has them open.
+    open_again: Option<OpenAgain>,
 }
+
+pub type OpenAgain = Box<dyn FnMut() -> (Arc<dyn Engine>, Arc<dyn Blobs>) + Send + Sync>;
 
 pub const KEEP: Duration = Duration::from_secs(100);
 
@@ -32,13 +36,22 @@ impl World {
     }
 
     pub async fn on(engine: Arc<dyn Engine>) -> Self {
-        let blobs = Arc::new(MemoryBlobs::with_segments_of(4096));
+        Self::on_both(engine, Arc::new(MemoryBlobs::with_segments_of(4096))).await
+    }
+
+    /// On files, which `open_again` opens.
+    pub async fn on_files(mut open_again: OpenAgain) -> Self {
+        let (engine, blobs) = open_again();
+        Self { open_again: Some(open_again), ..Self::on_both(engine, blobs).await }
+    }
+
+    pub async fn on_both(engine: Arc<dyn Engine>, blobs: Arc<dyn Blobs>) -> Self {
         let clock = Arc::new(TestClock::default());
         let options = Options { keep_expunged: KEEP, seed: Some(7), ..Options::default() };
         let store = Store::open(engine.clone(), blobs.clone(), clock.clone(), options.clone()).await.unwrap();
         let account =
             store.create_account(NewAccount { name: "max".into(), ..NewAccount::default() }).await.unwrap().id;
-        Self { engine, blobs, clock, options, store, account, reopened: AtomicU64::new(0) }
+        Self { engine, blobs, clock, options, store, account, reopened: AtomicU64::new(0), open_again: None }
     }
 
     /// Another store on the same engine, as after a restart.
@@ -47,6 +60,19 @@ impl World {
         let seed = self.reopened.fetch_add(1, Ordering::Relaxed);
         let options = Options { seed: Some(1000 + seed), ..self.options.clone() };
         Store::open(self.engine.clone(), self.blobs.clone(), self.clock.clone(), options).await.unwrap()
+    }
+
+    /// The store after a restart. Nobody else has anything of the old one any more.
+    pub async fn restarted(&mut self) -> Store {
+        if self.open_again.is_some() {
+            (self.engine, self.blobs) = (Arc::new(MemoryEngine::new()), Arc::new(MemoryBlobs::with_segments_of(4096)));
+            self.store = self.reopened().await;
+        }
+        if let Some(open_again) = &mut self.open_again {
+            (self.engine, self.blobs) = open_again();
+        }
+        self.store = self.reopened().await;
+        self.store.clone()
     }
 
     pub async fn mail(&self) -> Arc<AccountStore> {
