@@ -87,7 +87,8 @@ macro_rules! plain_id {
             /// Reads what `Display` prints; `None` for anything else.
             pub fn parse(text: &str) -> Option<Self> {
                 let digits = text.strip_prefix($prefix)?;
-                let plain = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+                // RFC 8474 §7: case counts, so a number has one form only.
+                let plain = digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
                 plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten().map(Self)
             }
         }
@@ -155,6 +156,8 @@ mod tests {
         assert_eq!(id.to_string(), "F123456789abcdef0");
         assert_eq!(MailboxId::parse(&id.to_string()), Some(id));
         assert_eq!(MailboxId::parse("M123456789abcdef0"), None);
-        assert_eq!(MailboxId::parse("F+23456789abcdef0"), None);
+        for other in ["F+23456789abcdef0", "F123456789ABCDEF0", "f123456789abcdef0", "F", "F123456789abcdef00"] {
+            assert_eq!(MailboxId::parse(other), None, "{other}");
+        }
     }
 }

@@ -67,6 +67,8 @@ pub const KEYWORD_BYTES: usize = 255;
 pub const ACCOUNT_NAME_BYTES: usize = 255;
 /// Octets of a password; hashing time grows with it (RFC 4616 §2 leaves it open).
 pub const PASSWORD_BYTES: usize = 1024;
+/// Octets of an objectid (RFC 8474 §7). Answer: tagged BAD.
+pub const OBJECT_ID_BYTES: usize = 255;
 
 // --- messages ---
 

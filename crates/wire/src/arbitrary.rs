@@ -104,12 +104,17 @@ fn numbering() -> impl Strategy<Value = Numbering> {
 
 fn status_items() -> impl Strategy<Value = Vec<StatusItem>> {
     use StatusItem::*;
-    vec(select(vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size, HighestModSeq]), 1..4)
+    vec(select(vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size, HighestModSeq, MailboxId]), 1..4)
 }
 
 fn search_key() -> impl Strategy<Value = SearchKey> {
     let leaf = prop_oneof![
-        select(vec![SearchKey::All, SearchKey::New, SearchKey::Old, SearchKey::Recent]),
+        select(vec![SearchKey::All, SearchKey::New, SearchKey::Old, SearchKey::Recent, SearchKey::SaveDateSupported]),
+        ("[a-zA-Z0-9_-]{1,9}", any::<bool>()).prop_map(|(id, email)| if email {
+            SearchKey::EmailId(id)
+        } else {
+            SearchKey::ThreadId(id)
+        }),
         flag().prop_map(SearchKey::Flag),
         set().prop_map(SearchKey::Seq),
         set().prop_map(SearchKey::Uid),
@@ -123,7 +128,10 @@ fn search_key() -> impl Strategy<Value = SearchKey> {
             6 => SearchKey::To(text),
             _ => SearchKey::Header(text, other),
         }),
-        (0..6usize, date()).prop_map(|(kind, date)| match kind {
+        (0..9usize, date()).prop_map(|(kind, date)| match kind {
+            6 => SearchKey::SavedBefore(date),
+            7 => SearchKey::SavedOn(date),
+            8 => SearchKey::SavedSince(date),
             0 => SearchKey::Before(date),
             1 => SearchKey::On(date),
             2 => SearchKey::Since(date),
@@ -183,7 +191,7 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
     use FetchItem::*;
     prop_oneof![
         select(vec![Uid, Flags, InternalDate, Rfc822Size, Envelope, Body, BodyStructure, ModSeq]),
-        select(vec![Rfc822, Rfc822Header, Rfc822Text]),
+        select(vec![Rfc822, Rfc822Header, Rfc822Text, EmailId, ThreadId, SaveDate]),
         (section, partial(), any::<bool>()).prop_map(|(section, partial, peek)| BodySection { section, partial, peek }),
         (part(), partial(), any::<bool>()).prop_map(|(part, partial, peek)| Binary { part, partial, peek }),
         part().prop_map(|part| BinarySize { part }),

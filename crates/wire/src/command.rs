@@ -255,6 +255,8 @@ pub enum StatusItem {
     Size,
     /// RFC 7162 §3.1.7
     HighestModSeq,
+    /// RFC 8474 §4.3
+    MailboxId,
 }
 
 /// SEARCH (RFC 9051 §6.4.4).
@@ -331,6 +333,18 @@ pub enum SearchKey {
     UidAfter(MessageSet),
     /// RFC 9738 §3.2: one UID, or `$`.
     UidBefore(MessageSet),
+    /// An objectid as written, whether or not it can be one of ours (RFC 8474 §6).
+    EmailId(String),
+    /// Likewise.
+    ThreadId(String),
+    /// RFC 8514 §4.3
+    SavedBefore(Date),
+    /// RFC 8514 §4.3
+    SavedOn(Date),
+    /// RFC 8514 §4.3
+    SavedSince(Date),
+    /// RFC 8514 §4.3
+    SaveDateSupported,
 }
 
 impl SearchKey {
@@ -395,6 +409,12 @@ pub enum FetchItem {
     Rfc822Header,
     /// rev1; `BODY[TEXT]` under the name RFC822.TEXT
     Rfc822Text,
+    /// RFC 8474 §5.3
+    EmailId,
+    /// RFC 8474 §5.3
+    ThreadId,
+    /// RFC 8514 §4.2
+    SaveDate,
 }
 
 /// `<offset.length>` of FETCH (RFC 9051 §6.4.5); the length is never zero.

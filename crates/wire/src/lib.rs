@@ -23,5 +23,6 @@ pub use input::Input;
 pub use mailbox::{BadName, NameForm, RawMailbox, encode_mailbox};
 pub use parse::{AppendNext, ParseError, ParseMode, parse_append_head, parse_append_next, parse_command, tag_of};
 pub use print::{
-    Code, Esearch, ListLine, Namespace, PrintMode, Printer, Status, binary_name, print_command, section_name,
+    Code, Esearch, ListLine, Namespace, PrintMode, Printer, Status, StatusValue, binary_name, print_command,
+    section_name,
 };

@@ -27,7 +27,7 @@ pub(super) async fn create(
         return Err(Failure::no(Code::AlreadyExists, "INBOX is always there"));
     }
     let mail = context.mail()?;
-    mail.create_mailbox(&name, &[]).await.map_err(|error| match error {
+    let id = mail.create_mailbox(&name, &[]).await.map_err(|error| match error {
         StoreError::Exists => Failure::no(Code::AlreadyExists, "There is a mailbox of that name already"),
         StoreError::Limit(_) => Failure::no(Code::Limit, "The account has as many mailboxes as it can have"),
         other => other.into(),
@@ -37,5 +37,6 @@ pub(super) async fn create(
         line.old_name = Some(given);
         context.printer().list(&line.as_printed());
     }
-    Ok(Done::new("Created"))
+    // RFC 8474 §4.1
+    Ok(Done::with(Code::MailboxId(id), "Created"))
 }

@@ -137,6 +137,8 @@ fn tell(context: &mut Context<'_, '_>, selected: &mut Selected, snapshot: &Snaps
     }
     printer.untagged(Status::Ok, Some(&Code::UidValidity(head.uid_validity)), "UIDs are valid");
     printer.untagged(Status::Ok, Some(&Code::UidNext(head.uid_next)), "The next UID, foretold");
+    // RFC 8474 §4.2
+    printer.untagged(Status::Ok, Some(&Code::MailboxId(head.mailbox)), "The mailbox, whatever its name");
     if condstore {
         // RFC 7162 §3.1.2.1
         printer.untagged(Status::Ok, Some(&Code::HighestModSeq(head.highest_modseq)), "The last change");

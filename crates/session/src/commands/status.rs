@@ -1,10 +1,10 @@
-//! STATUS (RFC 9051 §6.3.11, RFC 8438).
+//! STATUS (RFC 9051 §6.3.11, RFC 8438, RFC 8474).
 
 use std::sync::Arc;
 
 use columba_store::{AccountStore, Head, StoreError};
 use columba_types::{MailboxId, MailboxName};
-use columba_wire::{RawMailbox, StatusItem};
+use columba_wire::{RawMailbox, StatusItem, StatusValue};
 
 use super::select::no_such_mailbox;
 use crate::context::Context;
@@ -39,15 +39,16 @@ pub(super) async fn tell_status(
     };
     let mut values = Vec::with_capacity(items.len());
     for item in items {
-        let value = match item {
+        let value: StatusValue = match item {
             StatusItem::Messages => head.exists.into(),
-            StatusItem::Recent => recent(mail, id, &head).await?,
+            StatusItem::Recent => recent(mail, id, &head).await?.into(),
             StatusItem::UidNext => head.uid_next.value().into(),
             StatusItem::UidValidity => head.uid_validity.value().into(),
             StatusItem::Unseen => head.unseen.into(),
             StatusItem::Deleted => head.deleted.into(),
-            StatusItem::Size => head.bytes,
-            StatusItem::HighestModSeq => head.highest_modseq.0,
+            StatusItem::Size => head.bytes.into(),
+            StatusItem::HighestModSeq => head.highest_modseq.0.into(),
+            StatusItem::MailboxId => StatusValue::MailboxId(id),
         };
         values.push((*item, value));
     }

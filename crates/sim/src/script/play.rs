@@ -363,7 +363,7 @@ impl Player<'_> {
     }
 
     fn assert(&mut self, left: &str, relation: &str, right: &str) -> Result<(), Refusal> {
-        let number = |text: &str| -> Result<i64, String> {
+        let octets = |text: &str| -> Result<Vec<u8>, String> {
             let syms = text::parse_line(text, &self.names)?;
             let mut octets = Vec::new();
             for sym in syms {
@@ -375,19 +375,23 @@ impl Player<'_> {
                                 .ok_or_else(|| format!("nothing is kept as {name:?}"))?,
                         );
                     }
-                    _ => return Err("only ${name} and numbers can be compared".into()),
+                    _ => return Err("only ${name}, numbers and words can be compared".into()),
                 }
             }
-            String::from_utf8_lossy(&octets).parse().map_err(|_| format!("{} is no number", shown(&octets)))
+            Ok(octets)
         };
-        let (left, right) = (number(left)?, number(right)?);
+        let number = |octets: &[u8]| -> Result<i64, String> {
+            String::from_utf8_lossy(octets).parse().map_err(|_| format!("{} is no number", shown(octets)))
+        };
+        let (left, right) = (octets(left)?, octets(right)?);
         let holds = match relation {
-            "<" => left < right,
-            ">" => left > right,
+            "<" => number(&left)? < number(&right)?,
+            ">" => number(&left)? > number(&right)?,
             "!=" => left != right,
             _ => left == right,
         };
-        if holds { Ok(()) } else { Err(Refusal::Failed(format!("{left} {relation} {right} does not hold"))) }
+        let said = format!("{} {relation} {} does not hold", shown(&left), shown(&right));
+        if holds { Ok(()) } else { Err(Refusal::Failed(said)) }
     }
 
     fn note(&mut self, name: &str, side: &str, octets: &[u8]) {

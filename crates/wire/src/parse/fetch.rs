@@ -79,7 +79,7 @@ fn fetch_macro(c: &mut Cursor<'_>) -> Option<FetchItems> {
 //                   "BODY" section [partial] / "BODY.PEEK" section [partial] /
 //                   "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
 //                   "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /         (RFC 3501 §9)
-//                   "MODSEQ"                                           (RFC 7162 §7)
+//                   "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE"    (RFC 7162 §7, RFC 8474 §7, RFC 8514 §5)
 fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let at = c.place();
     let name = c.name();
@@ -93,6 +93,9 @@ fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
         ("BODYSTRUCTURE", false) => FetchItem::BodyStructure,
         ("UID", false) => FetchItem::Uid,
         ("MODSEQ", false) => FetchItem::ModSeq,
+        ("EMAILID", false) => FetchItem::EmailId,
+        ("THREADID", false) => FetchItem::ThreadId,
+        ("SAVEDATE", false) => FetchItem::SaveDate,
         ("RFC822", false) => FetchItem::Rfc822,
         ("RFC822.HEADER", false) => FetchItem::Rfc822Header,
         ("RFC822.TEXT", false) => FetchItem::Rfc822Text,
@@ -235,7 +238,11 @@ mod tests {
         let expected =
             [Uid, Flags, InternalDate, Rfc822Size, Envelope, Body, BodyStructure, Rfc822, Rfc822Header, Rfc822Text];
         assert_eq!(items(all), expected);
-        for wrong in ["()", "X", "(FLAGS", "FLAGS UID", "BODY.PEEK", "BINARY", "FLAGS[]", "(FLAGS,UID)", "(FLAGS )"] {
+        // RFC 8474 §5.3, RFC 8514 §4.2
+        assert_eq!(items("(EMAILID threadid SaveDate)"), [EmailId, ThreadId, SaveDate]);
+        for wrong in
+            ["()", "X", "(FLAGS", "FLAGS UID", "BODY.PEEK", "BINARY", "FLAGS[]", "EMAILID[]", "(FLAGS,UID)", "(FLAGS )"]
+        {
             bad(format!("FETCH 1 {wrong}"));
         }
     }

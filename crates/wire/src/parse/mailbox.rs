@@ -125,7 +125,7 @@ pub(super) fn status(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
 }
 
 // status-att      = "MESSAGES" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "DELETED" / "SIZE" / "RECENT" (RFC 3501)
-//                   / "HIGHESTMODSEQ" (RFC 7162)
+//                   / "HIGHESTMODSEQ" (RFC 7162) / "MAILBOXID" (RFC 8474 §7)
 pub(super) fn status_items(c: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
     c.full_list("expected a list of status items", |c| {
         let at = c.place();
@@ -138,6 +138,7 @@ pub(super) fn status_items(c: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
             "DELETED" => StatusItem::Deleted,
             "SIZE" => StatusItem::Size,
             "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+            "MAILBOXID" => StatusItem::MailboxId,
             _ => return c.fail_at(at, "unknown status item"),
         })
     })

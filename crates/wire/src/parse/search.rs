@@ -1,7 +1,7 @@
 //! SEARCH: options, charset, and the tree of criteria, whose depth and size are counted.
 
-use columba_types::limits::{NESTING_DEPTH, SEARCH_KEYS};
-use columba_types::{Flag, NumRange, NumSet, SetNum, SystemFlags};
+use columba_types::limits::{NESTING_DEPTH, OBJECT_ID_BYTES, SEARCH_KEYS};
+use columba_types::{Date, Flag, NumRange, NumSet, SetNum, SystemFlags};
 
 use super::cursor::{Cursor, Parsed};
 use super::date::date;
@@ -152,18 +152,19 @@ fn simple(c: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<SearchKey> {
         "SUBJECT" => SearchKey::Subject(argument(c)?),
         "TEXT" => SearchKey::Text(argument(c)?),
         "TO" => SearchKey::To(argument(c)?),
-        "BEFORE" | "ON" | "SINCE" | "SENTBEFORE" | "SENTON" | "SENTSINCE" => {
-            c.space()?;
-            let date = date(c)?;
-            match name {
-                "BEFORE" => SearchKey::Before(date),
-                "ON" => SearchKey::On(date),
-                "SINCE" => SearchKey::Since(date),
-                "SENTBEFORE" => SearchKey::SentBefore(date),
-                "SENTON" => SearchKey::SentOn(date),
-                _ => SearchKey::SentSince(date),
-            }
-        }
+        "BEFORE" => SearchKey::Before(day(c)?),
+        "ON" => SearchKey::On(day(c)?),
+        "SINCE" => SearchKey::Since(day(c)?),
+        "SENTBEFORE" => SearchKey::SentBefore(day(c)?),
+        "SENTON" => SearchKey::SentOn(day(c)?),
+        "SENTSINCE" => SearchKey::SentSince(day(c)?),
+        // RFC 8514 §5
+        "SAVEDBEFORE" => SearchKey::SavedBefore(day(c)?),
+        "SAVEDON" => SearchKey::SavedOn(day(c)?),
+        "SAVEDSINCE" => SearchKey::SavedSince(day(c)?),
+        // RFC 8474 §7
+        "EMAILID" => SearchKey::EmailId(object_id(c)?),
+        "THREADID" => SearchKey::ThreadId(object_id(c)?),
         "LARGER" => {
             c.space()?;
             SearchKey::Larger(c.number64()?)
@@ -234,6 +235,8 @@ fn bare(name: &str) -> Option<SearchKey> {
         "UNDRAFT" => lacks(SystemFlags::DRAFT),
         "UNFLAGGED" => lacks(SystemFlags::FLAGGED),
         "UNSEEN" => lacks(SystemFlags::SEEN),
+        // RFC 8514 §5
+        "SAVEDATESUPPORTED" => SearchKey::SaveDateSupported,
         // RFC 3501 §6.4.4
         "NEW" => SearchKey::New,
         "OLD" => SearchKey::Old,
@@ -245,6 +248,23 @@ fn bare(name: &str) -> Option<SearchKey> {
 fn flag_keyword(c: &mut Cursor<'_>) -> Parsed<SearchKey> {
     c.space()?;
     Ok(SearchKey::Flag(Flag::Keyword(keyword(c)?)))
+}
+
+/// `SP date`
+fn day(c: &mut Cursor<'_>) -> Parsed<Date> {
+    c.space()?;
+    date(c)
+}
+
+// objectid        = 1*255(ALPHA / DIGIT / "_" / "-")       (RFC 8474 §7)
+fn object_id(c: &mut Cursor<'_>) -> Parsed<String> {
+    c.space()?;
+    let at = c.place();
+    let id = c.run(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if id.is_empty() || id.len() > OBJECT_ID_BYTES {
+        return c.fail_at(at, "expected an objectid");
+    }
+    Ok(String::from_utf8_lossy(id).into_owned())
 }
 
 fn argument(c: &mut Cursor<'_>) -> Parsed<Vec<u8>> {
@@ -321,6 +341,24 @@ mod tests {
             "OLDER 0",
             "YOUNGER 0",
         ] {
+            bad(format!("SEARCH {wrong}"));
+        }
+    }
+
+    // RFC 8474 §6, §7; RFC 8514 §4.3
+    #[test]
+    fn object_ids_and_save_dates() {
+        assert_eq!(key("emailid M6d99-_x"), EmailId("M6d99-_x".to_owned()));
+        assert_eq!(key("NOT THREADID T1"), not(ThreadId("T1".to_owned())));
+        let day = Day::new(2014, 12, 28).unwrap();
+        let saved = And(vec![SavedBefore(day), SavedOn(day), SavedSince(day), SaveDateSupported]);
+        let text = "SAVEDBEFORE 28-Dec-2014 savedon \"28-Dec-2014\" SAVEDSINCE 28-Dec-2014 SAVEDATESUPPORTED";
+        assert_eq!(key(text), saved);
+        let long = format!("EMAILID {}", "a".repeat(256));
+        for wrong in ["EMAILID", "EMAILID ", "THREADID (T1)", "EMAILID \"M1\"", "EMAILID M.1", &long] {
+            bad(format!("SEARCH {wrong}"));
+        }
+        for wrong in ["SAVEDON", "SAVEDON 2014-12-28", "SAVEDATESUPPORTED)", "SAVEDATE 28-Dec-2014"] {
             bad(format!("SEARCH {wrong}"));
         }
     }

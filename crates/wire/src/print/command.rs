@@ -330,6 +330,12 @@ impl Writer<'_> {
             SearchKey::SentBefore(date) => self.date_key("SENTBEFORE ", *date),
             SearchKey::SentOn(date) => self.date_key("SENTON ", *date),
             SearchKey::SentSince(date) => self.date_key("SENTSINCE ", *date),
+            SearchKey::SavedBefore(date) => self.date_key("SAVEDBEFORE ", *date),
+            SearchKey::SavedOn(date) => self.date_key("SAVEDON ", *date),
+            SearchKey::SavedSince(date) => self.date_key("SAVEDSINCE ", *date),
+            SearchKey::SaveDateSupported => self.text("SAVEDATESUPPORTED"),
+            SearchKey::EmailId(id) => self.object_id_key("EMAILID ", id),
+            SearchKey::ThreadId(id) => self.object_id_key("THREADID ", id),
             SearchKey::Larger(size) => self.number_key("LARGER ", *size),
             SearchKey::Smaller(size) => self.number_key("SMALLER ", *size),
             SearchKey::Older(secs) => self.number_key("OLDER ", u64::from(*secs)),
@@ -376,6 +382,9 @@ impl Writer<'_> {
             FetchItem::Rfc822 => self.text("RFC822"),
             FetchItem::Rfc822Header => self.text("RFC822.HEADER"),
             FetchItem::Rfc822Text => self.text("RFC822.TEXT"),
+            FetchItem::EmailId => self.text("EMAILID"),
+            FetchItem::ThreadId => self.text("THREADID"),
+            FetchItem::SaveDate => self.text("SAVEDATE"),
         }
     }
 
@@ -392,6 +401,12 @@ impl Writer<'_> {
     fn string_key(&mut self, name: &str, text: &[u8]) {
         self.text(name);
         self.strings.astring(self.out, text);
+    }
+
+    /// An objectid is never quoted (RFC 8474 §7).
+    fn object_id_key(&mut self, name: &str, id: &str) {
+        self.text(name);
+        self.text(id);
     }
 
     fn date_key(&mut self, name: &str, date: Date) {

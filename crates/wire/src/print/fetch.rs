@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use columba_types::{DateTime, ModSeq, SeqNum, SystemFlags, Uid};
+use columba_types::{DateTime, MessageId, ModSeq, SeqNum, SystemFlags, ThreadId, Uid};
 
 use super::strings::{Announce, StringMode, decimal, literal_head};
 use super::{PrintMode, Printer};
@@ -50,6 +50,24 @@ impl Printer<'_> {
         self.item(b"INTERNALDATE");
         // Writing into a Vec cannot fail.
         let _ = write!(self.out, "\"{date}\"");
+    }
+
+    /// `SAVEDATE "…"` (RFC 8514 §4.2)
+    pub fn fetch_save_date(&mut self, date: DateTime) {
+        self.item(b"SAVEDATE");
+        let _ = write!(self.out, "\"{date}\"");
+    }
+
+    /// `EMAILID (M…)` (RFC 8474 §5.3)
+    pub fn fetch_email_id(&mut self, id: MessageId) {
+        self.item(b"EMAILID");
+        let _ = write!(self.out, "({id})");
+    }
+
+    /// `THREADID (T…)` (RFC 8474 §5.3)
+    pub fn fetch_thread_id(&mut self, id: ThreadId) {
+        self.item(b"THREADID");
+        let _ = write!(self.out, "({id})");
     }
 
     /// `RFC822.SIZE n`

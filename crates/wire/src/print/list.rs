@@ -1,5 +1,9 @@
 //! LIST, LSUB, STATUS and NAMESPACE responses.
 
+use std::io::Write;
+
+use columba_types::MailboxId;
+
 use super::Printer;
 use crate::command::StatusItem;
 use crate::mailbox::encode_mailbox;
@@ -34,7 +38,29 @@ impl StatusItem {
             Self::Deleted => "DELETED",
             Self::HighestModSeq => "HIGHESTMODSEQ",
             Self::Size => "SIZE",
+            Self::MailboxId => "MAILBOXID",
         }
+    }
+}
+
+/// What STATUS says of one item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StatusValue {
+    /// A count, a size, a UID.
+    Number(u64),
+    /// RFC 8474 §4.3
+    MailboxId(MailboxId),
+}
+
+impl From<u32> for StatusValue {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<u64> for StatusValue {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
     }
 }
 
@@ -65,7 +91,7 @@ impl Printer<'_> {
     }
 
     /// `* STATUS`
-    pub fn status(&mut self, name: &str, items: &[(StatusItem, u64)]) {
+    pub fn status(&mut self, name: &str, items: &[(StatusItem, StatusValue)]) {
         self.bytes(b"* STATUS ");
         self.mailbox(name);
         self.bytes(b" (");
@@ -75,7 +101,11 @@ impl Printer<'_> {
             }
             self.bytes(item.name().as_bytes());
             self.bytes(b" ");
-            self.decimal(*value);
+            match value {
+                StatusValue::Number(number) => self.decimal(*number),
+                // Writing into a Vec cannot fail.
+                StatusValue::MailboxId(id) => _ = write!(self.out, "({id})"),
+            }
         }
         self.bytes(b")\r\n");
     }

@@ -15,7 +15,7 @@ use strings::{Announce, StringMode, decimal};
 pub use code::Code;
 pub use command::print_command;
 pub use fetch::{binary_name, section_name};
-pub use list::{ListLine, Namespace};
+pub use list::{ListLine, Namespace, StatusValue};
 pub use search::Esearch;
 
 use columba_types::{SeqNum, UidSet};

@@ -124,9 +124,14 @@ fn mailbox_lists() {
 // RFC 9051 §7.3.2, §7.3.5 (NAMESPACE in §6.3.10)
 #[test]
 fn status_and_namespace() {
-    let items = [(StatusItem::Messages, 231), (StatusItem::Size, i64::MAX as u64)];
+    let items = [
+        (StatusItem::Messages, 231u32.into()),
+        (StatusItem::Size, (i64::MAX as u64).into()),
+        (StatusItem::MailboxId, StatusValue::MailboxId(MailboxId(0xf))),
+    ];
     let line = rev1(|p| p.status("b ä", &items));
-    assert_eq!(line, "* STATUS \"b &AOQ-\" (MESSAGES 231 SIZE 9223372036854775807)\r\n");
+    let values = "MESSAGES 231 SIZE 9223372036854775807 MAILBOXID (F000000000000000f)";
+    assert_eq!(line, format!("* STATUS \"b &AOQ-\" ({values})\r\n"));
     assert_eq!(rev1(|p| p.status("x", &[])), "* STATUS x ()\r\n");
     let line = rev1(|p| p.namespace(&[("", '/')], &[("~ä", '/'), ("o\\", '\\')], &[]));
     assert_eq!(line, "* NAMESPACE ((\"\" \"/\")) ((\"~&AOQ-\" \"/\")(\"o\\\\\" \"\\\\\")) NIL\r\n");

@@ -6,7 +6,7 @@ mod body;
 use std::sync::Arc;
 
 use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
-use columba_types::{Flag, ModSeq, SystemFlags, UidSet, limits};
+use columba_types::{DateTime, Flag, ModSeq, SystemFlags, UidSet, limits};
 use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PartialRange, PrintMode, Printer};
 use tracing::{error, warn};
 
@@ -28,10 +28,8 @@ impl Wanted<'_> {
     /// Whether anything needs more than the message's record.
     fn needs_message(&self) -> bool {
         let in_record = |item: &FetchItem| {
-            matches!(
-                item,
-                FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size | FetchItem::ModSeq
-            )
+            use FetchItem::{EmailId, Flags, InternalDate, ModSeq, Rfc822Size, SaveDate, Uid};
+            matches!(item, Uid | Flags | InternalDate | Rfc822Size | ModSeq | EmailId | SaveDate)
         };
         !self.items.iter().all(in_record)
     }
@@ -265,6 +263,8 @@ fn print(
             FetchItem::InternalDate => printer.fetch_internal_date(record.internal_date),
             FetchItem::Rfc822Size => printer.fetch_size(record.size),
             FetchItem::ModSeq => printer.fetch_modseq(record.modseq),
+            FetchItem::EmailId => printer.fetch_email_id(record.message),
+            FetchItem::SaveDate => printer.fetch_save_date(DateTime::utc(record.saved_secs)),
             _ => {
                 if let Some(message) = message {
                     print_summary(message, item, printer, wanted.mode);
@@ -295,6 +295,7 @@ fn print_summary(message: &Message, item: &FetchItem, printer: &mut Printer<'_>,
             let structure = in_utf8(&summary.body_structure, &summary.body_structure_utf8);
             printer.fetch_raw(b"BODY", &columba_mime::without_extensions(&structure));
         }
+        FetchItem::ThreadId => printer.fetch_thread_id(message.thread),
         _ => {}
     }
 }

@@ -3,7 +3,7 @@
 
 use columba_mime::search_form;
 use columba_store::{Record, Snapshot};
-use columba_types::{Date, Flags, KeywordBits, ModSeq, SystemFlags, UidSet};
+use columba_types::{Date, Flags, KeywordBits, MessageId, ModSeq, SystemFlags, ThreadId, UidSet};
 use columba_types::{DateTime, Flag};
 use columba_wire::{Code, MessageSet, Numbering, SearchKey};
 
@@ -50,6 +50,10 @@ enum Node {
     NotAfter(i64),
     /// INTERNALDATE is at or after this second.
     NotBefore(i64),
+    /// The save date lies within these days (RFC 8514 §4.3), which are days of UTC, as FETCH SAVEDATE tells them.
+    SavedDays(Option<Date>, Option<Date>),
+    Email(MessageId),
+    Thread(ThreadId),
     /// The needle of that number.
     Text(usize),
 }
@@ -118,6 +122,14 @@ impl Builder<'_> {
             // RFC 5032 §3: at least that many seconds ago; at most that many.
             SearchKey::Older(secs) => Node::NotAfter(self.now_secs - i64::from(*secs)),
             SearchKey::Younger(secs) => Node::NotBefore(self.now_secs - i64::from(*secs)),
+            SearchKey::SavedBefore(date) => Node::SavedDays(None, Some(*date)),
+            SearchKey::SavedOn(date) => Node::SavedDays(Some(*date), Some(day_after(*date))),
+            SearchKey::SavedSince(date) => Node::SavedDays(Some(*date), None),
+            // RFC 8514 §4.3: all messages, since every mailbox has save dates.
+            SearchKey::SaveDateSupported => Node::Constant(true),
+            // RFC 8474 §6: what was never given as an id is no message's.
+            SearchKey::EmailId(id) => MessageId::parse(id).map_or(Node::Constant(false), Node::Email),
+            SearchKey::ThreadId(id) => ThreadId::parse(id).map_or(Node::Constant(false), Node::Thread),
             SearchKey::Bcc(text) => self.text(Where::Bcc, text)?,
             SearchKey::Cc(text) => self.text(Where::Cc, text)?,
             SearchKey::From(text) => self.text(Where::From, text)?,
@@ -195,6 +207,9 @@ impl Node {
             Self::Smaller(size) => record.size < *size,
             Self::NotAfter(second) => record.internal_date.unix_secs <= *second,
             Self::NotBefore(second) => record.internal_date.unix_secs >= *second,
+            Self::SavedDays(from, to) => within(Some(DateTime::utc(record.saved_secs)), *from, *to),
+            Self::Email(id) => record.message == *id,
+            Self::Thread(id) => known?.thread() == *id,
             Self::Text(needle) => return known?.found(*needle),
         })
     }

@@ -5,7 +5,7 @@ use columba_mime::{
     Finder, PartEntry, PartTable, TextDecoder, TextKind, decode_header, fields, search_form, search_form_into,
 };
 use columba_store::{AccountStore, Message, Record, StoreError};
-use columba_types::{DateTime, UidSet, limits};
+use columba_types::{DateTime, ThreadId, UidSet, limits};
 
 use super::criteria::{Criteria, Needle};
 
@@ -36,6 +36,10 @@ impl Known<'_> {
     /// The Date field; always known once the message's value is.
     pub(super) fn sent(&self) -> Option<Option<DateTime>> {
         Some(self.message.summary.sent)
+    }
+
+    pub(super) fn thread(&self) -> ThreadId {
+        self.message.thread
     }
 
     pub(super) fn found(&self, needle: usize) -> Option<bool> {
