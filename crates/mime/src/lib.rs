@@ -18,6 +18,8 @@ mod date;
 mod decode;
 mod envelope;
 mod header;
+mod html;
+mod preview;
 mod print;
 mod section;
 mod subject;

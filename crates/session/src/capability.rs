@@ -26,6 +26,7 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
     "MOVE",
     "NAMESPACE",
     "OBJECTID",
+    "PREVIEW",
     "PARTIAL",
     "QRESYNC",
     "SASL-IR",

@@ -1,9 +1,12 @@
 //! How a message comes in, by whatever road (APPEND, LMTP, import): its octets go to the store as they arrive, and
 //! what clients will ask of it is worked out on the way, so that nothing has to be read again.
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use columba_mime::{Summary, Walker, summarise};
-use columba_store::{AccountStore, Incoming, MessageSummary, NewMessage, StoreError};
+use columba_mime::{PartTable, Structure, Summary, Walker, summarise};
+use columba_store::{AccountStore, Incoming, MessageSummary, NewMessage, SortKeys, StoreError};
+use columba_types::limits::{PREVIEW_CHARS, PREVIEW_SOURCE_BYTES};
 use columba_types::{DateTime, Flag};
 
 /// One message on its way in. Dropped before [`Delivery::finish`], it leaves nothing behind.
@@ -11,12 +14,13 @@ use columba_types::{DateTime, Flag};
 pub struct Delivery {
     incoming: Incoming,
     walker: Walker,
+    beginning: Beginning,
 }
 
 impl Delivery {
     /// Begins a message of that account.
     pub fn begin(mail: &AccountStore) -> Self {
-        Self { incoming: mail.incoming(), walker: Walker::new() }
+        Self { incoming: mail.incoming(), walker: Walker::new(), beginning: Beginning::default() }
     }
 
     /// Takes the next octets, exactly as they are to be kept.
@@ -25,6 +29,7 @@ impl Delivery {
     /// Whatever the store says; nothing is kept then.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
         self.walker.feed(&chunk);
+        self.beginning.keep(&chunk);
         self.incoming.write(chunk).await
     }
 
@@ -33,9 +38,41 @@ impl Delivery {
     /// # Errors
     /// Whatever the store says; nothing is kept then.
     pub async fn finish(self, flags: Vec<Flag>, internal_date: DateTime) -> Result<NewMessage, StoreError> {
-        let summary = stored_form(summarise(&self.walker.finish()));
+        let structure = self.walker.finish();
+        let mut summary = stored_form(summarise(&structure));
+        summary.preview = self.beginning.preview(&structure);
         let bytes = self.incoming.finish().await?;
         Ok(NewMessage { bytes, flags, internal_date, summary })
+    }
+}
+
+/// The first octets of a message, which nearly always hold the words of its preview.
+#[derive(Debug, Default)]
+struct Beginning(Vec<u8>);
+
+impl Beginning {
+    fn keep(&mut self, chunk: &[u8]) {
+        let room = PREVIEW_SOURCE_BYTES - self.0.len();
+        self.0.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+    }
+
+    /// `None` if the words lie further on: then they are looked for when somebody asks.
+    fn preview(&self, structure: &Structure) -> Option<String> {
+        let table = PartTable::new(structure);
+        for part in table.preview_parts() {
+            let Range { start, end } = part.preview_range();
+            let held = self.0.get(start as usize..).unwrap_or_default();
+            let wanted = held.get(..(end - start) as usize);
+            let text = part.preview(wanted.unwrap_or(held));
+            if wanted.is_none() {
+                // A beginning that is long enough says the same as all of it.
+                return text.filter(|text| text.chars().count() > PREVIEW_CHARS / 2);
+            }
+            if text.is_some() {
+                return text;
+            }
+        }
+        Some(String::new())
     }
 }
 
@@ -56,5 +93,14 @@ fn stored_form(summary: Summary) -> MessageSummary {
         base_subject: summary.base_subject,
         message_id: summary.message_id,
         references: summary.references,
+        sort_keys: Some(SortKeys {
+            from_mailbox: summary.from_mailbox,
+            to_mailbox: summary.to_mailbox,
+            cc_mailbox: summary.cc_mailbox,
+            display_from: summary.display_from,
+            display_to: summary.display_to,
+            subject_is_reply: summary.subject_is_reply,
+        }),
+        preview: None,
     }
 }

@@ -50,7 +50,7 @@ pub use error::StoreError;
 pub use incoming::{Incoming, StoredBytes};
 pub use mailbox::{CatchUp, Mailbox};
 pub use memory::{MemoryBlobs, MemoryEngine};
-pub use message::{Message, MessageSummary};
+pub use message::{Message, MessageSummary, SortKeys};
 pub use reclaim::Reclaimed;
 pub use restore::ExpungedMessage;
 pub use snapshot::{Head, Record, Snapshot};

@@ -36,6 +36,27 @@ pub struct MessageSummary {
     pub message_id: Option<String>,
     /// The ids of References, or else of In-Reply-To, oldest first.
     pub references: Vec<String>,
+    /// What SORT needs besides; `None` for a message stored before this was kept.
+    pub sort_keys: Option<SortKeys>,
+    /// The first words of its text (RFC 8970), `""` where there are none; `None` if that was not worked out on arrival.
+    pub preview: Option<String>,
+}
+
+/// Keys of SORT (RFC 5256 §3, RFC 5957 §3) that are no SEARCH keys too.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SortKeys {
+    /// Local part of the first From address.
+    pub from_mailbox: String,
+    /// Local part of the first To address.
+    pub to_mailbox: String,
+    /// Local part of the first Cc address.
+    pub cc_mailbox: String,
+    /// Display name of the first From address, else `mailbox@host`.
+    pub display_from: String,
+    /// Display name of the first To address, else `mailbox@host`.
+    pub display_to: String,
+    /// Whether the subject is that of a reply or forwarded message.
+    pub subject_is_reply: bool,
 }
 
 /// A message's content within its account. Mailboxes refer to it by its id.

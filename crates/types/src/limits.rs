@@ -96,6 +96,12 @@ pub const MIME_BOUNDARY_BYTES: usize = 1000;
 pub const QUOTED_STRING_BYTES: usize = 4096;
 /// Message ids kept of a References field: the first, and the last ones. Threads are rarely deeper.
 pub const REFERENCES: usize = 100;
+/// Characters of a preview (RFC 8970 §3.3: 200 should be the most).
+pub const PREVIEW_CHARS: usize = 200;
+/// Octets of a part that a preview is made from: more than the style sheets that many pages begin with.
+pub const PREVIEW_SOURCE_BYTES: usize = 64 * 1024;
+/// Parts of a message that are looked into for a preview; then there is none.
+pub const PREVIEW_PARTS: usize = 4;
 /// A message up to this size is held in memory while it arrives; a larger one goes to a file of its own.
 pub const MESSAGE_IN_MEMORY_BYTES: usize = 1024 * 1024;
 /// Octets read from a message at once when it is sent or searched.

@@ -195,6 +195,7 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
         (section, partial(), any::<bool>()).prop_map(|(section, partial, peek)| BodySection { section, partial, peek }),
         (part(), partial(), any::<bool>()).prop_map(|(part, partial, peek)| Binary { part, partial, peek }),
         part().prop_map(|part| BinarySize { part }),
+        any::<bool>().prop_map(|lazy| Preview { lazy }),
     ]
 }
 

@@ -415,6 +415,10 @@ pub enum FetchItem {
     ThreadId,
     /// RFC 8514 §4.2
     SaveDate,
+    /// RFC 8970 §3.1; `lazy`: only if it is at hand (§4.1).
+    Preview {
+        lazy: bool,
+    },
 }
 
 /// `<offset.length>` of FETCH (RFC 9051 §6.4.5); the length is never zero.

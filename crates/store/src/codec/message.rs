@@ -5,7 +5,7 @@ use columba_types::{DateTime, MessageId, ThreadId};
 
 use super::{DecodeError, Reader, Writer};
 use crate::engine::BlobRef;
-use crate::message::{Message, MessageSummary};
+use crate::message::{Message, MessageSummary, SortKeys};
 
 pub(crate) fn encode(message: &Message) -> Bytes {
     let summary = &message.summary;
@@ -34,7 +34,64 @@ pub(crate) fn encode(message: &Message) -> Bytes {
     out.optional(summary.message_id.as_deref().map(str::as_bytes));
     out.varint(summary.references.len() as u64);
     summary.references.iter().for_each(|reference| out.text(reference));
+    if let Some(keys) = &summary.sort_keys {
+        out.varint(SORT_KEYS);
+        out.octets(&encode_sort_keys(keys));
+    }
+    if let Some(preview) = &summary.preview {
+        out.varint(PREVIEW);
+        out.text(preview);
+    }
     out.finish()
+}
+
+/// Tags of what came to the value later; each stands once at most, rising, before its length and octets.
+const SORT_KEYS: u64 = 1;
+const PREVIEW: u64 = 2;
+
+fn encode_sort_keys(keys: &SortKeys) -> Bytes {
+    let mut out = Writer::default();
+    for text in [&keys.from_mailbox, &keys.to_mailbox, &keys.cc_mailbox, &keys.display_from, &keys.display_to] {
+        out.text(text);
+    }
+    out.u8(keys.subject_is_reply.into());
+    out.finish()
+}
+
+fn decode_sort_keys(octets: &[u8]) -> Result<SortKeys, DecodeError> {
+    let mut input = Reader::bare(octets);
+    let keys = SortKeys {
+        from_mailbox: input.text()?.to_owned(),
+        to_mailbox: input.text()?.to_owned(),
+        cc_mailbox: input.text()?.to_owned(),
+        display_from: input.text()?.to_owned(),
+        display_to: input.text()?.to_owned(),
+        subject_is_reply: match input.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(DecodeError::Field("sort key")),
+        },
+    };
+    input.end()?;
+    Ok(keys)
+}
+
+/// What follows the fields that were always there. A tag that is not known is refused: a newer version wrote it.
+fn decode_tagged(input: &mut Reader<'_>, summary: &mut MessageSummary) -> Result<(), DecodeError> {
+    let mut last = 0;
+    while !input.is_empty() {
+        let tag = input.varint()?;
+        if tag <= last {
+            return Err(DecodeError::Field("order of tags"));
+        }
+        last = tag;
+        match tag {
+            SORT_KEYS => summary.sort_keys = Some(decode_sort_keys(input.octets()?)?),
+            PREVIEW => summary.preview = Some(input.text()?.to_owned()),
+            other => return Err(DecodeError::Tag(other)),
+        }
+    }
+    Ok(())
 }
 
 /// The message `id`. Its octets are shared with the value, not copied.
@@ -44,7 +101,7 @@ pub(crate) fn decode(value: &Bytes, id: MessageId) -> Result<Message, DecodeErro
     let blob = BlobRef { segment: input.varint()?, offset: input.varint()?, len: input.varint()? };
     let size = input.varint()?;
     let thread = ThreadId(input.u64()?);
-    let summary = MessageSummary {
+    let mut summary = MessageSummary {
         envelope: shared(input.octets()?),
         envelope_utf8: input.optional()?.map(shared),
         body_structure: shared(input.octets()?),
@@ -59,8 +116,9 @@ pub(crate) fn decode(value: &Bytes, id: MessageId) -> Result<Message, DecodeErro
         base_subject: input.text()?.to_owned(),
         message_id: input.optional()?.map(utf8).transpose()?,
         references: decode_references(&mut input)?,
+        ..MessageSummary::default()
     };
-    input.end()?;
+    decode_tagged(&mut input, &mut summary)?;
     Ok(Message { id, blob, size, thread, summary, generation })
 }
 
@@ -105,7 +163,12 @@ mod tests {
         let ids = (proptest::option::of(".{0,8}"), proptest::collection::vec(".{0,8}", 0..4));
         let sent = proptest::option::of((any::<i64>(), -1439i16..1440));
         let optional = (proptest::option::of(octets()), proptest::option::of(octets()));
-        (octets(), octets(), octets(), optional, texts, ids, sent).prop_map(|(a, b, c, (d, e), texts, ids, sent)| {
+        let sort_keys = (".{0,4}", ".{0,4}", any::<bool>()).prop_map(|(from_mailbox, display_to, subject_is_reply)| {
+            SortKeys { from_mailbox, display_to, subject_is_reply, ..SortKeys::default() }
+        });
+        let tagged = (proptest::option::of(sort_keys), proptest::option::of(".{0,9}"));
+        let parts = (octets(), octets(), octets(), optional, texts, ids, sent, tagged);
+        parts.prop_map(|(a, b, c, (d, e), texts, ids, sent, (sort_keys, preview))| {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap_or_default();
             MessageSummary {
@@ -123,6 +186,8 @@ mod tests {
                 base_subject: text(),
                 message_id: ids.0,
                 references: ids.1,
+                sort_keys,
+                preview,
             }
         })
     }
@@ -131,10 +196,24 @@ mod tests {
         #[test]
         fn messages_come_back(summary in summary(), n: (u64, u64, u64, u64), cut in any::<prop::sample::Index>()) {
             let blob = BlobRef { segment: n.0, offset: n.1, len: n.2 };
-            let message = Message { id: MessageId(9), blob, size: n.2, thread: ThreadId(n.3), summary, generation: n.1 };
+            let message = Message { id: MessageId(9), blob, size: n.2, thread: ThreadId(n.3), summary: summary.clone(), generation: n.1 };
             let value = encode(&message);
             prop_assert_eq!(decode(&value, MessageId(9)), Ok(message));
-            prop_assert!(decode(&value.slice(..cut.index(value.len())), MessageId(9)).is_err());
+            // Cut between two tags it is a value still, with less in it.
+            if let Ok(less) = decode(&value.slice(..cut.index(value.len())), MessageId(9)) {
+                prop_assert!(less.summary.preview.is_none() && less.summary.references == summary.references);
+            }
+        }
+
+        #[test]
+        fn a_value_without_tags_opens(summary in summary()) {
+            let old = MessageSummary { sort_keys: None, preview: None, ..summary };
+            let blob = BlobRef { segment: 1, offset: 2, len: 3 };
+            let message = Message { id: MessageId(9), blob, size: 3, thread: ThreadId(4), summary: old, generation: 0 };
+            let value = encode(&message);
+            prop_assert_eq!(decode(&value, MessageId(9)), Ok(message));
+            let newer = Bytes::from([&value[..], &[99, 1, 0]].concat());
+            prop_assert_eq!(decode(&newer, MessageId(9)), Err(DecodeError::Tag(99)));
         }
 
         #[test]

@@ -27,6 +27,8 @@ pub(crate) enum DecodeError {
     Format(u8),
     /// A field has a value it cannot have.
     Field(&'static str),
+    /// An addition that is not known.
+    Tag(u64),
 }
 
 impl fmt::Display for DecodeError {
@@ -37,6 +39,7 @@ impl fmt::Display for DecodeError {
             Self::Format(0) => f.write_str("it has no format number"),
             Self::Format(n) => write!(f, "it has format {n}, written by a newer Columba; this one knows {FORMAT}"),
             Self::Field(which) => write!(f, "it has an impossible {which}"),
+            Self::Tag(n) => write!(f, "it has an addition of kind {n}, written by a newer Columba"),
         }
     }
 }
@@ -169,6 +172,15 @@ impl<'a> Reader<'a> {
     pub(crate) fn guarded(octets: &'a [u8]) -> Result<(u64, Self), DecodeError> {
         let version = version_of(octets)?;
         Ok((version, Self::plain(octets.get(8..).unwrap_or_default())?))
+    }
+
+    /// What has neither version nor format: a part of a value.
+    pub(crate) fn bare(octets: &'a [u8]) -> Self {
+        Self(octets)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {

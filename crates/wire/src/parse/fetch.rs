@@ -80,6 +80,7 @@ fn fetch_macro(c: &mut Cursor<'_>) -> Option<FetchItems> {
 //                   "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
 //                   "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /         (RFC 3501 §9)
 //                   "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE"    (RFC 7162 §7, RFC 8474 §7, RFC 8514 §5)
+//                   "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]                      (RFC 8970 §6)
 fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let at = c.place();
     let name = c.name();
@@ -96,6 +97,7 @@ fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
         ("EMAILID", false) => FetchItem::EmailId,
         ("THREADID", false) => FetchItem::ThreadId,
         ("SAVEDATE", false) => FetchItem::SaveDate,
+        ("PREVIEW", false) => preview(c)?,
         ("RFC822", false) => FetchItem::Rfc822,
         ("RFC822.HEADER", false) => FetchItem::Rfc822Header,
         ("RFC822.TEXT", false) => FetchItem::Rfc822Text,
@@ -107,6 +109,18 @@ fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
         ("BODY.PEEK" | "BINARY" | "BINARY.PEEK" | "BINARY.SIZE", false) => return c.fail("expected ["),
         _ => return c.fail_at(at, "unknown FETCH item"),
     })
+}
+
+// preview-mod     = "LAZY"
+fn preview(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    let lazy = c.rest().starts_with(b" (");
+    if lazy {
+        c.space()?;
+        c.full_list("expected a list of modifiers", |c| {
+            if c.take_name("LAZY") { Ok(()) } else { c.fail("unknown modifier of PREVIEW") }
+        })?;
+    }
+    Ok(FetchItem::Preview { lazy })
 }
 
 fn body_section(c: &mut Cursor<'_>, peek: bool) -> Parsed<FetchItem> {
@@ -242,6 +256,20 @@ mod tests {
         assert_eq!(items("(EMAILID threadid SaveDate)"), [EmailId, ThreadId, SaveDate]);
         for wrong in
             ["()", "X", "(FLAGS", "FLAGS UID", "BODY.PEEK", "BINARY", "FLAGS[]", "EMAILID[]", "(FLAGS,UID)", "(FLAGS )"]
+        {
+            bad(format!("FETCH 1 {wrong}"));
+        }
+    }
+
+    // RFC 8970 §6
+    #[test]
+    fn previews() {
+        use FetchItem::*;
+        assert_eq!(items("PREVIEW"), [Preview { lazy: false }]);
+        assert_eq!(items("preview (lazy)"), [Preview { lazy: true }]);
+        assert_eq!(items("(PREVIEW UID)"), [Preview { lazy: false }, Uid]);
+        assert_eq!(items("(PREVIEW (LAZY LAZY) UID)"), [Preview { lazy: true }, Uid]);
+        for wrong in ["PREVIEW ()", "PREVIEW (X)", "PREVIEW LAZY", "PREVIEW(LAZY)", "(PREVIEW (LAZY)UID)", "PREVIEW[]"]
         {
             bad(format!("FETCH 1 {wrong}"));
         }

@@ -385,6 +385,7 @@ impl Writer<'_> {
             FetchItem::EmailId => self.text("EMAILID"),
             FetchItem::ThreadId => self.text("THREADID"),
             FetchItem::SaveDate => self.text("SAVEDATE"),
+            FetchItem::Preview { lazy } => self.text(if *lazy { "PREVIEW (LAZY)" } else { "PREVIEW" }),
         }
     }
 

@@ -2,6 +2,7 @@
 //! grow; no answer is ever held whole.
 
 mod body;
+mod preview;
 
 use std::sync::Arc;
 
@@ -211,11 +212,11 @@ async fn fetch_messages(
     let ids: Vec<_> = records.iter().map(|record| record.message).collect();
     let messages = mail.messages(&ids).await?;
     for (record, message) in records.iter().zip(messages) {
-        let Some(message) = message else {
+        let Some(mut message) = message else {
             result.gone = true;
             continue;
         };
-        let pieces = match body::pieces(mail, &message, wanted.items, wanted.mode).await {
+        let pieces = match read(mail, &mut message, wanted).await {
             Ok(pieces) => pieces,
             Err(failure @ Failure::No(Some(Code::UnknownCte | Code::Parse), _)) => {
                 result.failure = Some(failure);
@@ -239,6 +240,18 @@ async fn fetch_messages(
         }
     }
     Ok(())
+}
+
+/// What has to be read from the octets of a message before its answer begins.
+async fn read(
+    mail: &Arc<AccountStore>,
+    message: &mut Arc<Message>,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Piece>, Failure> {
+    if wanted.items.contains(&FetchItem::Preview { lazy: false }) {
+        preview::work_out(mail, message).await?;
+    }
+    body::pieces(mail, message, wanted.items, wanted.mode).await
 }
 
 /// One FETCH answer; if there are pieces of the body, all but those and its end.
@@ -296,6 +309,10 @@ fn print_summary(message: &Message, item: &FetchItem, printer: &mut Printer<'_>,
             printer.fetch_raw(b"BODY", &columba_mime::without_extensions(&structure));
         }
         FetchItem::ThreadId => printer.fetch_thread_id(message.thread),
+        // RFC 8970 §3.2: NIL only where LAZY allows it; otherwise it has been worked out.
+        FetchItem::Preview { .. } => {
+            printer.fetch_nstring(b"PREVIEW", summary.preview.as_deref().map(str::as_bytes));
+        }
         _ => {}
     }
 }
