@@ -85,6 +85,10 @@ pub struct Config {
     pub server_name: String,
     /// Octets of the largest message taken.
     pub message_bytes: u64,
+    /// Messages that one IMAP command may be about (RFC 9738, MESSAGELIMIT); `None`: any number.
+    pub messages_per_command: Option<u32>,
+    /// Messages that one COPY or APPEND may be about (RFC 9738, SAVELIMIT).
+    pub messages_per_copy: Option<u32>,
     /// Directory for messages too large for memory while they arrive by LMTP. On the same disk as the data.
     pub spool: PathBuf,
 }
@@ -101,6 +105,8 @@ impl Default for Config {
             host_name: "localhost".into(),
             server_name: "Columba".into(),
             message_bytes: limits::MESSAGE_BYTES,
+            messages_per_command: None,
+            messages_per_copy: None,
             spool: std::env::temp_dir(),
         }
     }

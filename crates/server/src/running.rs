@@ -35,6 +35,8 @@ impl Running {
         let settings = Settings {
             server_name: config.server_name.clone(),
             message_bytes: config.message_bytes,
+            message_limit: config.messages_per_command,
+            save_limit: config.messages_per_copy,
             ..Settings::default()
         };
         let services = Services {

@@ -1,6 +1,8 @@
 //! What the server can do, as CAPABILITY says it. Nothing is announced that is not built.
 
-use crate::services::{Peer, Security};
+use std::borrow::Cow;
+
+use crate::services::{Peer, Security, Settings};
 use crate::state::State;
 use crate::table::PhaseKind;
 
@@ -43,27 +45,27 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
 ];
 
 /// The names for a client in this state.
-pub(crate) fn names(peer: &Peer, state: &State) -> Vec<&'static str> {
-    let mut names = ALWAYS.to_vec();
+pub(crate) fn names(settings: &Settings, peer: &Peer, state: &State) -> Vec<Cow<'static, str>> {
+    let mut names: Vec<Cow<'static, str>> = ALWAYS.iter().map(|name| Cow::Borrowed(*name)).collect();
+    let mut add = |more: &[&'static str]| names.extend(more.iter().map(|name| Cow::Borrowed(*name)));
     if state.phase() != PhaseKind::NotAuthenticated {
-        names.extend(AFTER_LOGIN);
+        add(AFTER_LOGIN);
+        // RFC 9738 §3: not below 1000, where some clients fail.
+        let limits = [("MESSAGELIMIT", settings.message_limit), ("SAVELIMIT", settings.save_limit)];
+        names.extend(limits.iter().filter_map(|(name, limit)| Some(format!("{name}={}", (*limit)?).into())));
         return names;
     }
-    names.extend(BEFORE_LOGIN);
+    add(BEFORE_LOGIN);
     if peer.security == Security::StartTlsOffered {
-        names.push("STARTTLS");
+        add(&["STARTTLS"]);
     }
-    if login_allowed(peer) {
-        names.push("AUTH=PLAIN");
-    } else {
-        names.push("LOGINDISABLED");
-    }
+    add(&[if login_allowed(peer) { "AUTH=PLAIN" } else { "LOGINDISABLED" }]);
     names
 }
 
 /// The same as one text.
-pub(crate) fn line(peer: &Peer, state: &State) -> String {
-    names(peer, state).join(" ")
+pub(crate) fn line(settings: &Settings, peer: &Peer, state: &State) -> String {
+    names(settings, peer, state).join(" ")
 }
 
 /// Whether a password may be sent in the clear on this connection (RFC 9051 §11.1).

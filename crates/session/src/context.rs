@@ -7,9 +7,10 @@ use columba_types::{MailboxName, UidSet};
 use columba_wire::{Code, MessageSet, Numbering, PrintMode, Printer, RawMailbox, Status};
 
 use crate::channel::{Channel, Ended};
-use crate::reply::Failure;
+use crate::reply::{Done, Failure};
 use crate::services::{Peer, Services};
 use crate::state::{Login, Selected, State, Told};
+use crate::subset::within_limit;
 
 /// Lent to a handler for the time of one command.
 pub(crate) struct Context<'s, 'c> {
@@ -80,6 +81,24 @@ impl<'c> Context<'_, 'c> {
     /// The UIDs a command means, among those the client knows of.
     pub(crate) fn resolve(&mut self, numbering: Numbering, set: &MessageSet) -> Result<UidSet, Failure> {
         self.selected()?.resolve(numbering, set)
+    }
+
+    /// As many of these messages as one command may be about, and the code that says so if they are not all.
+    pub(crate) fn within_limit(&self, uids: UidSet) -> (UidSet, Option<Code>) {
+        within_limit(self.services.settings.message_limit, uids)
+    }
+
+    /// Ends a command that was not about all the messages it named. Where its answer has a code already, the limit is told
+    /// before it (RFC 9738 §3.1 has this for EXPUNGEISSUED).
+    pub(crate) fn limited(&mut self, done: Done, limited: Option<Code>) -> Done {
+        match limited {
+            None => done,
+            Some(code) if done.has_code() => {
+                self.printer().untagged(Status::No, Some(&code), "Not all the messages: there are limits");
+                done
+            }
+            Some(code) => Done::with(code, "Done for the newest of the messages, as many as the limit allows"),
+        }
     }
 
     /// The client has given a command that says it wants mod-sequences (RFC 7162 §3.1).

@@ -19,6 +19,7 @@ mod reply;
 mod services;
 mod session;
 mod state;
+mod subset;
 mod sync;
 mod table;
 mod view;

@@ -25,6 +25,10 @@ impl Done {
     pub(crate) fn with(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
         Self { code: Some(code), text: text.into() }
     }
+
+    pub(crate) fn has_code(&self) -> bool {
+        self.code.is_some()
+    }
 }
 
 /// The command did not do what it was asked.

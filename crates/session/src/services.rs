@@ -30,6 +30,10 @@ pub struct Settings {
     pub version: String,
     /// Octets of the largest message taken.
     pub message_bytes: u64,
+    /// Messages that one command may be about; `None`: any number (RFC 9738, MESSAGELIMIT).
+    pub message_limit: Option<u32>,
+    /// Messages that one COPY or APPEND may be about, where that is more (RFC 9738, SAVELIMIT).
+    pub save_limit: Option<u32>,
 }
 
 impl Default for Settings {
@@ -38,6 +42,8 @@ impl Default for Settings {
             server_name: "Columba".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             message_bytes: limits::MESSAGE_BYTES,
+            message_limit: None,
+            save_limit: None,
         }
     }
 }

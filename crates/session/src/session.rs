@@ -114,7 +114,7 @@ struct Turn<'s> {
 
 impl Turn<'_> {
     fn greet(&mut self, channel: &mut Channel<'_>) {
-        let code = Code::Capability(capability::line(self.peer, self.state));
+        let code = Code::Capability(capability::line(&self.services.settings, self.peer, self.state));
         let text = format!("{} ready", self.services.settings.server_name);
         channel.printer(self.state.enabled.print_mode()).untagged(Status::Ok, Some(&code), &text);
     }

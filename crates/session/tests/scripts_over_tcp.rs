@@ -13,7 +13,8 @@ fn main() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
     let ground = move || {
-        let ground = ServerGround { mail: MailSide::new()?, runtime: runtime.clone(), running: None };
+        let ground =
+            ServerGround { mail: MailSide::new()?, runtime: runtime.clone(), running: None, limits: (None, None) };
         Ok(Box::new(ground) as Box<dyn Ground>)
     };
     let variant = Variant { name: "over TCP", ground: Box::new(ground) };
@@ -25,6 +26,8 @@ struct ServerGround {
     mail: MailSide,
     runtime: Arc<Runtime>,
     running: Option<(Running, std::net::SocketAddr)>,
+    /// Messages of one command, and of one COPY or APPEND.
+    limits: (Option<u32>, Option<u32>),
 }
 
 impl ServerGround {
@@ -33,8 +36,13 @@ impl ServerGround {
             return Ok(*address);
         }
         let listener = ListenerConfig { protocol: Protocol::Imap, address: "127.0.0.1:0".parse()?, tls: TlsMode::None };
-        let config =
-            Config { listeners: vec![listener], plaintext_networks: vec!["127.0.0.0/8".parse()?], ..Config::default() };
+        let config = Config {
+            listeners: vec![listener],
+            plaintext_networks: vec!["127.0.0.0/8".parse()?],
+            messages_per_command: self.limits.0,
+            messages_per_copy: self.limits.1,
+            ..Config::default()
+        };
         let store = self.mail.store().clone();
         let (running, address) = self.runtime.block_on(async {
             let bound = Server::bind(config).await?;
@@ -52,6 +60,10 @@ impl Ground for ServerGround {
         match what {
             // Nobody knows when the server has noticed that a client is gone.
             Outside::ConnectionsPerAccount(_) => Err(Refusal::Cannot("connections are counted in memory only")),
+            Outside::MessageLimit { any, saving } => {
+                self.limits = (Some(*any), *saving);
+                Ok(())
+            }
             other => self.mail.outside(other, octets),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use columba_session::COMMANDS;
 use columba_sim::LinkOptions;
-use columba_sim::script::{Ground, MemoryGround, PASSWORD, Peer, Received};
+use columba_sim::script::{Ground, MemoryGround, Outside, PASSWORD, Peer, Received};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -47,6 +47,8 @@ fn index() -> Vec<Row> {
 /// What two CAPABILITY commands say to a client that is protected so and gives these commands in between.
 fn asked_twice(peer: Peer, before: &str, between: &str) -> [BTreeSet<String>; 2] {
     let mut ground = MemoryGround::new(LinkOptions::default()).unwrap();
+    // What is off by default is announced where it is on.
+    ground.outside(&Outside::MessageLimit { any: 1000, saving: Some(1000) }, &[]).unwrap();
     let mut wire = ground.connect(peer).unwrap();
     let commands = format!("{before}a CAPABILITY\r\n{between}c CAPABILITY\r\nd LOGOUT\r\n");
     wire.send(commands.as_bytes()).unwrap();
@@ -75,7 +77,7 @@ fn enable_leaves_what_is_announced() {
 
 /// The row a capability belongs to: `AUTH=PLAIN` belongs to `AUTH=`, `STATUS=SIZE` to itself.
 fn row_name(capability: &str) -> &str {
-    if capability.starts_with("AUTH=") { "AUTH=" } else { capability }
+    ["AUTH=", "MESSAGELIMIT=", "SAVELIMIT="].into_iter().find(|row| capability.starts_with(row)).unwrap_or(capability)
 }
 
 // RFC 9051 §6.1.1: what is announced is there.

@@ -127,6 +127,8 @@ fn server_config(config: &Config) -> columba_server::Config {
         connections: config.limits.connections,
         host_name: config.host_name.clone(),
         message_bytes: config.limits.message_bytes,
+        messages_per_command: config.limits.messages_per_command,
+        messages_per_copy: config.limits.messages_per_copy,
         spool: config.data.join("incoming"),
         ..columba_server::Config::default()
     }

@@ -99,6 +99,10 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) connections_per_account: usize,
     pub(crate) connections_per_address: usize,
+    /// Messages that one command may be about (RFC 9738).
+    pub(crate) messages_per_command: Option<u32>,
+    /// Messages that one COPY or APPEND may be about.
+    pub(crate) messages_per_copy: Option<u32>,
 }
 
 impl Default for Limits {
@@ -108,6 +112,8 @@ impl Default for Limits {
             connections: limits::CONNECTIONS,
             connections_per_account: limits::CONNECTIONS_PER_ACCOUNT,
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
+            messages_per_command: None,
+            messages_per_copy: None,
         }
     }
 }
@@ -208,6 +214,11 @@ impl Config {
             "\n[limits]\nmessage_bytes = {}\nconnections = {}\nconnections_per_account = {}\nconnections_per_address = {}\n",
             limits.message_bytes, limits.connections, limits.connections_per_account, limits.connections_per_address
         );
+        let counts =
+            [("messages_per_command", limits.messages_per_command), ("messages_per_copy", limits.messages_per_copy)];
+        for (key, count) in counts {
+            let _ = count.map(|count| writeln!(out, "{key} = {count}"));
+        }
         let keep = self.store.keep_expunged.as_secs();
         let _ = write!(out, "\n[store]\nkeep_expunged = \"{keep}s\"\nshards = {}\n", self.store.shards);
         out

@@ -13,7 +13,14 @@ const TOP: &[&str] = &["version", "data", "host_name", "listener", "tls", "auth"
 const LISTENER: &[&str] = &["protocol", "address", "tls"];
 const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["plaintext_networks"];
-const LIMITS: &[&str] = &["message_bytes", "connections", "connections_per_account", "connections_per_address"];
+const LIMITS: &[&str] = &[
+    "message_bytes",
+    "connections",
+    "connections_per_account",
+    "connections_per_address",
+    "messages_per_command",
+    "messages_per_copy",
+];
 const STORE: &[&str] = &["keep_expunged", "shards"];
 
 /// Reads `text`; paths in it are relative to `base`, the directory of the file.
@@ -159,6 +166,16 @@ fn read_limits(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Conf
     for (key, setting) in counts {
         if let Some(count) = reader.number(section, key, 1..=10_000_000) {
             *setting = usize::try_from(count.value).unwrap_or(usize::MAX);
+        }
+    }
+    let counts = [
+        ("messages_per_command", &mut limits.messages_per_command),
+        ("messages_per_copy", &mut limits.messages_per_copy),
+    ];
+    for (key, setting) in counts {
+        // RFC 9738 §3: no less than 1000.
+        if let Some(count) = reader.number(section, key, 1_000..=u64::from(u32::MAX)) {
+            *setting = u32::try_from(count.value).ok();
         }
     }
 }

@@ -9,6 +9,7 @@ use columba_wire::{Code, MessageSet, Numbering, RawMailbox};
 use super::select::printable;
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
+use crate::subset::within_limit;
 
 pub(super) async fn copy(
     context: &mut Context<'_, '_>,
@@ -17,6 +18,12 @@ pub(super) async fn copy(
     raw: RawMailbox,
 ) -> Outcome {
     let uids = context.resolve(numbering, &set)?;
+    let settings = &context.services.settings;
+    let (uids, limited) = within_limit(settings.save_limit.or(settings.message_limit), uids);
+    if let Some(code) = limited {
+        // RFC 9738 §3.1: COPY is all or nothing.
+        return Err(Failure::no(code, "One command cannot copy that many messages: nothing was copied"));
+    }
     let target = target(context, &raw).await?;
     let mailbox = context.mailbox()?;
     let copied = mailbox.copy(&uids, &target).await.map_err(no_target)?;

@@ -1,5 +1,7 @@
 //! EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9).
 
+use columba_store::Record;
+use columba_types::SystemFlags;
 use columba_wire::{Code, MessageSet, Numbering};
 
 use crate::context::Context;
@@ -9,10 +11,21 @@ use crate::reply::{Done, Outcome};
 pub(super) async fn expunge(context: &mut Context<'_, '_>, uids: Option<MessageSet>) -> Outcome {
     let uids = uids.map(|set| context.resolve(Numbering::Uid, &set)).transpose()?;
     let mailbox = context.mailbox()?;
+    let (uids, limited) = match uids {
+        // RFC 9738 §3.1: of UID EXPUNGE what is \Deleted counts; EXPUNGE is never limited.
+        Some(uids) => {
+            let deleted = |record: &&Record| record.flags.system.contains(SystemFlags::DELETED);
+            let deleted = mailbox.snapshot().records_in(&uids).filter(deleted).map(|record| record.uid).collect();
+            let (uids, limited) = context.within_limit(deleted);
+            (Some(uids), limited)
+        }
+        None => (None, None),
+    };
     let expunged = mailbox.expunge(uids.as_ref()).await?;
-    Ok(match context.state.enabled.condstore && !expunged.uids.is_empty() {
+    let done = match context.state.enabled.condstore && !expunged.uids.is_empty() {
         // RFC 7162 §3.2.7, §3.2.9. Everything up to it is told before the answer.
         true => Done::with(Code::HighestModSeq(expunged.modseq), "Expunged"),
         false => Done::new("Expunged"),
-    })
+    };
+    Ok(context.limited(done, limited))
 }

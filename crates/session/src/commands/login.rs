@@ -55,7 +55,10 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
     context.channel.authenticated = true;
     let dropped_bytes = limits::DRAINED_BYTES.max(context.services.settings.message_bytes);
     context.channel.framer.set_limits(FrameLimits { dropped_bytes, ..FrameLimits::AUTHENTICATED });
-    Ok(Done::with(Code::Capability(capability::line(context.peer, context.state)), "Logged in"))
+    Ok(Done::with(
+        Code::Capability(capability::line(&context.services.settings, context.peer, context.state)),
+        "Logged in",
+    ))
 }
 
 /// One answer for every reason.

@@ -81,8 +81,8 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
 
 /// RFC 9051 §6.1.1
 fn capability(context: &mut Context<'_, '_>) -> Outcome {
-    let names = capability::names(context.peer, context.state);
-    context.printer().capability(names);
+    let names = capability::names(&context.services.settings, context.peer, context.state);
+    context.printer().capability(names.iter().map(AsRef::as_ref));
     Ok(Done::new("That is what this server can do"))
 }
 

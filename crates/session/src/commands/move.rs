@@ -13,7 +13,10 @@ pub(super) async fn r#move(
     set: MessageSet,
     raw: RawMailbox,
 ) -> Outcome {
-    let uids = context.resolve(numbering, &set)?;
+    let (uids, limited) = {
+        let uids = context.resolve(numbering, &set)?;
+        context.within_limit(uids)
+    };
     let target = target(context, &raw).await?;
     let mailbox = context.mailbox()?;
     let moved = mailbox.move_to(&uids, &target).await.map_err(no_target)?;
@@ -22,10 +25,11 @@ pub(super) async fn r#move(
         Some(code) => {
             context.printer().untagged(Status::Ok, Some(&code), "Moved");
             // RFC 6851 §4.4: as EXPUNGE does. What left the mailbox did so by the state that is told before the answer.
-            Ok(match context.state.enabled.condstore {
+            let done = match context.state.enabled.condstore {
                 true => Done::with(Code::HighestModSeq(mailbox.snapshot().head.highest_modseq), "Moved"),
                 false => Done::new("Moved"),
-            })
+            };
+            Ok(context.limited(done, limited))
         }
     }
 }

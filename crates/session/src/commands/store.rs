@@ -23,7 +23,10 @@ pub(super) async fn store(
     set: MessageSet,
     change: Change,
 ) -> Outcome {
-    let uids = context.resolve(numbering, &set)?;
+    let (uids, limited) = {
+        let uids = context.resolve(numbering, &set)?;
+        context.within_limit(uids)
+    };
     let action = match change.action {
         StoreAction::Replace => FlagAction::Replace,
         StoreAction::Add => FlagAction::Add,
@@ -51,9 +54,10 @@ pub(super) async fn store(
     if !stored.modified.is_empty() {
         let selected = context.selected()?;
         let numbers = if uid { stored.modified } else { selected.view.seqs_of(&stored.modified) };
-        return Ok(Done::with(Code::Modified(numbers), "Stored, but for messages that were changed meanwhile"));
+        let done = Done::with(Code::Modified(numbers), "Stored, but for messages that were changed meanwhile");
+        return Ok(context.limited(done, limited));
     }
-    Ok(finished(&uids, &stored.missing))
+    Ok(context.limited(finished(&uids, &stored.missing), limited))
 }
 
 /// What a silent STORE has to say to a client that wants mod-sequences: those of the messages it changed, and after a

@@ -65,6 +65,11 @@ impl Ground for MemoryGround {
         if let Outside::ConnectionsPerAccount(limit) = what {
             self.gate.limit.store(*limit, Ordering::Relaxed);
         }
+        if let Outside::MessageLimit { any, saving } = what {
+            let services = Arc::get_mut(&mut self.services).ok_or("message-limit comes before the first connection")?;
+            services.settings.message_limit = Some(*any);
+            services.settings.save_limit = *saving;
+        }
         self.mail.outside(what, octets)
     }
 

@@ -111,6 +111,8 @@ pub enum Outside {
     Message { account: String, mailbox: String, flags: Vec<String>, date: Option<DateTime>, octets: Octets },
     /// How many connections an account may have.
     ConnectionsPerAccount(usize),
+    /// Messages that one command, and one COPY or APPEND, may be about; before the first connection.
+    MessageLimit { any: u32, saving: Option<u32> },
 }
 
 /// Octets as written, or by the name they were given.
@@ -222,6 +224,12 @@ fn parse_action(line: &str, body: &[&str], file: &File<'_>) -> Result<Option<Vec
         }
         "connections-per-account" => {
             Action::Outside(Outside::ConnectionsPerAccount(rest.parse().map_err(|_| "a number")?))
+        }
+        "message-limit" => {
+            let (any, saving) = rest.split_once(' ').map_or((rest, None), |(any, saving)| (any, Some(saving)));
+            let number = |text: &str| text.parse().map_err(|_| "message-limit N [M]");
+            let limit = Outside::MessageLimit { any: number(any)?, saving: saving.map(number).transpose()? };
+            Action::Outside(limit)
         }
         "mailbox" => {
             let (account, name) = account_and(rest);

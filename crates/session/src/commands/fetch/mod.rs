@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
 use columba_types::{DateTime, Flag, ModSeq, SystemFlags, UidSet, limits};
-use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PartialRange, PrintMode, Printer};
+use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PrintMode, Printer};
 use tracing::{error, warn};
 
 use self::body::Piece;
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 use crate::state::Selected;
+use crate::subset::within;
 use crate::sync::{fetch_flags, tell_vanished};
 
 /// What is asked of every message.
@@ -93,6 +94,12 @@ pub(super) async fn fetch(
     }
     let mut uids = context.resolve(numbering, &set)?;
     if let Some(range) = modifiers.partial {
+        let limit = context.services.settings.message_limit.filter(|limit| range.last.abs_diff(range.first) >= *limit);
+        if let Some(limit) = limit {
+            // RFC 9738 §3.1: refused at once.
+            let text = format!("One command can fetch {limit} messages: ask for a shorter range");
+            return Err(Failure::no(Code::MessageLimit { limit, lowest: None }, text));
+        }
         uids = within(range, &uids);
     }
     // RFC 9586 §3.3: a UIDFETCH has the UID at its front.
@@ -109,6 +116,7 @@ pub(super) async fn fetch(
         let changed = snapshot.changed_since(since).map(|record| record.uid);
         uids = changed.filter(|uid| uids.contains(uid.value())).collect();
     }
+    let (uids, limited) = context.within_limit(uids);
     let records: Vec<Record>;
     let ghosts = ghosts(&mailbox, &snapshot, &uids, &mut result);
     if wanted.needs_message() {
@@ -136,31 +144,8 @@ pub(super) async fn fetch(
         None if result.gone => {
             Err(Failure::no(Code::ExpungeIssued, "Some of the messages have been expunged by another session"))
         }
-        None => Ok(Done::new("Fetched")),
+        None => Ok(context.limited(Done::new("Fetched"), limited)),
     }
-}
-
-/// The UIDs in a range of positions (RFC 9394 §3.1).
-pub(super) fn within(range: PartialRange, uids: &UidSet) -> UidSet {
-    let (low, high) = (u64::from(range.first.min(range.last)), u64::from(range.first.max(range.last)));
-    let count = uids.len();
-    // As positions from the lowest UID, counted from 0; the second is the one after the last.
-    let (from, to) = match range.from_end {
-        false => (low - 1, high.min(count)),
-        true => (count.saturating_sub(high), (count + 1).saturating_sub(low)),
-    };
-    let mut found = Vec::new();
-    let mut before = 0;
-    for &(first, last) in uids.ranges() {
-        let len = u64::from(last - first) + 1;
-        let (begin, end) = (from.max(before), to.min(before + len));
-        if begin < end {
-            // Both fit: they are positions within this range of 32-bit numbers.
-            found.push((first + (begin - before) as u32, first + (end - before - 1) as u32));
-        }
-        before += len;
-    }
-    UidSet::from_ranges(found)
 }
 
 /// VANISHED (EARLIER) for the UIDs of the set that are no message's any more, before any FETCH (RFC 7162 §3.2.6). Those that
@@ -330,34 +315,6 @@ async fn set_seen(mailbox: &Mailbox, uids: &UidSet) -> Result<(), Failure> {
         Err(error) => {
             warn!(%error, "messages could not be marked as seen");
             Ok(())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        // RFC 9394 §3.1: as if all were listed and a piece cut out of the list.
-        #[test]
-        fn a_range_is_a_piece_of_the_list(
-            uids: std::collections::BTreeSet<u8>,
-            first in 1u32..40,
-            last in 1u32..40,
-            from_end: bool,
-        ) {
-            let all: Vec<u32> = uids.iter().map(|uid| u32::from(*uid) + 1).collect();
-            let (low, high) = (first.min(last) as usize, first.max(last) as usize);
-            let mut listed = all.clone();
-            if from_end {
-                listed.reverse();
-            }
-            let mut piece: Vec<u32> = listed.into_iter().skip(low - 1).take(high - low + 1).collect();
-            piece.sort_unstable();
-            let cut = within(PartialRange { first, last, from_end }, &all.into_iter().collect());
-            prop_assert_eq!(cut.iter().collect::<Vec<_>>(), piece);
         }
     }
 }

@@ -77,6 +77,11 @@ impl Criteria {
         Ok(Self { root, needles: builder.needles })
     }
 
+    /// Those of `uids` that can be found at all, by what the criteria say of UIDs outright.
+    pub(super) fn scope(&self, uids: UidSet) -> UidSet {
+        self.root.scope(uids)
+    }
+
     /// Whether the message is one that is looked for; `None` if what is known does not tell.
     pub(super) fn decide(&self, record: &Record, known: Option<&Known<'_>>) -> Option<bool> {
         self.root.decide(record, known)
@@ -182,6 +187,16 @@ fn day_after(date: Date) -> Date {
 }
 
 impl Node {
+    fn scope(&self, uids: UidSet) -> UidSet {
+        match self {
+            Self::All(nodes) => nodes.iter().fold(uids, |uids, node| node.scope(uids)),
+            Self::Uids(set) => uids.intersection(set),
+            Self::UidAbove(uid) => uids.difference(&UidSet::range(1, *uid)),
+            Self::UidBelow(uid) => uids.intersection(&UidSet::range(1, uid.saturating_sub(1))),
+            _ => uids,
+        }
+    }
+
     fn decide(&self, record: &Record, known: Option<&Known<'_>>) -> Option<bool> {
         Some(match self {
             Self::Constant(answer) => *answer,

@@ -9,9 +9,9 @@ use columba_wire::{Code, Esearch, Numbering, Search, SearchReturn, Tag};
 
 use self::criteria::Criteria;
 use self::text::Bodies;
-use super::fetch::within;
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
+use crate::subset::within;
 
 /// The charsets that search strings may be in.
 const CHARSETS: [&str; 2] = ["US-ASCII", "UTF-8"];
@@ -39,7 +39,11 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcom
     let selected = context.selected()?;
     let snapshot = selected.mailbox()?.snapshot();
     let criteria = Criteria::new(&search.key, selected, &snapshot, enabled, now_secs)?;
-    let known = selected.view.announced();
+    let (known, limited) = {
+        // What is examined counts, not what is found (RFC 9738 §3.1).
+        let examined = criteria.scope(selected.view.announced());
+        context.within_limit(examined)
+    };
     let mut found = UidSet::new();
     let mut undecided = Vec::new();
     for record in snapshot.records_in(&known) {
@@ -55,7 +59,8 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcom
     }
     let returns = search.returns.or(rev2.then_some(SearchReturn { all: true, ..SearchReturn::default() }));
     let found = Found { uids: found, snapshot: with_modseq.then_some(&*snapshot) };
-    answer(context, tag, search.numbering, returns, &found)
+    let done = answer(context, tag, search.numbering, returns, &found)?;
+    Ok(context.limited(done, limited))
 }
 
 /// What was found.
@@ -88,7 +93,7 @@ fn answer(
     numbering: Numbering,
     returns: Option<SearchReturn>,
     found: &Found<'_>,
-) -> Outcome {
+) -> Result<Done, Failure> {
     let selected = context.selected()?;
     let as_asked = |uids: &UidSet| match numbering {
         Numbering::Uid => uids.clone(),
