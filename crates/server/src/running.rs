@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use columba_auth::PasswordChecker;
-use columba_session::{Services, Settings};
+use columba_session::{Compressors, Services, Settings};
 use columba_store::Store;
 use columba_types::{AccountId, limits};
 use tokio::task::JoinSet;
@@ -44,6 +44,7 @@ impl Running {
             passwords: PasswordChecker::new(),
             gate: Arc::new(AccountGate(Arc::clone(&registry))),
             settings,
+            compressors: Compressors::default(),
         };
         let shared = Arc::new(Shared::new(config, Arc::new(services), registry, tls));
         let mut tasks = JoinSet::new();

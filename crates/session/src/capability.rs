@@ -17,6 +17,7 @@ const BEFORE_LOGIN: &[&str] = &["SASL-IR", "LITERAL-", "ID", "ENABLE"];
 pub(crate) const AFTER_LOGIN: &[&str] = &[
     "BINARY",
     "CHILDREN",
+    "COMPRESS=DEFLATE",
     "CONDSTORE",
     "ENABLE",
     "ESEARCH",
@@ -39,6 +40,7 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
     "UIDBATCHES",
     "UIDONLY",
     "UIDPLUS",
+    "UNAUTHENTICATE",
     "UNSELECT",
     "UTF8=ACCEPT",
     "WITHIN",

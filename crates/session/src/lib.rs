@@ -11,6 +11,7 @@
 mod capability;
 mod channel;
 mod commands;
+mod compression;
 mod context;
 pub mod delivery;
 mod link;
@@ -24,6 +25,7 @@ mod sync;
 mod table;
 mod view;
 
+pub use compression::Compressors;
 pub use link::{Link, Stop};
 pub use services::{AccountFull, Gate, Pass, Peer, Security, Services, Settings};
 pub use session::{End, Session};

@@ -45,6 +45,9 @@ pub enum Stop {
 /// # Errors
 /// What the link says, or `TimedOut`.
 pub(crate) async fn write_all(link: &mut dyn Link, mut octets: &[u8], patience: Duration) -> io::Result<()> {
+    if octets.is_empty() {
+        return Ok(());
+    }
     while !octets.is_empty() {
         link.set_timer(patience);
         let taken = poll_fn(|cx| match link.poll_write(cx, octets) {

@@ -8,6 +8,8 @@ use columba_auth::PasswordChecker;
 use columba_store::Store;
 use columba_types::{AccountId, limits};
 
+use crate::compression::Compressors;
+
 /// Shared by all sessions of one server.
 #[derive(Debug)]
 pub struct Services {
@@ -19,6 +21,8 @@ pub struct Services {
     pub gate: Arc<dyn Gate>,
     /// What people may change.
     pub settings: Settings,
+    /// The compressors at work.
+    pub compressors: Compressors,
 }
 
 /// Settings that reach the session.

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tracing::{debug, info};
 
 use crate::capability;
-use crate::channel::{Buffers, Channel, Ended};
+use crate::channel::{Buffers, Channel, Compression, Ended};
 use crate::commands;
 use crate::context::Context;
 use crate::link::{Link, Stop};
@@ -30,6 +30,7 @@ pub struct Session {
     state: State,
     framer: Framer,
     buffers: Buffers,
+    compression: Option<Box<Compression>>,
     greeted: bool,
 }
 
@@ -53,15 +54,17 @@ impl Session {
     /// A session that has said nothing yet.
     pub fn new(services: Arc<Services>, peer: Peer) -> Self {
         let framer = Framer::new(FrameLimits::UNAUTHENTICATED);
-        Self { services, peer, state: State::default(), framer, buffers: Buffers::default(), greeted: false }
+        let (state, buffers) = (State::default(), Buffers::default());
+        Self { services, peer, state, framer, buffers, compression: None, greeted: false }
     }
 
     /// TLS has taken over. Nothing that came before it counts (RFC 9051 §6.2.1).
     pub fn tls_started(&mut self) {
         self.peer.security = Security::Tls;
-        self.state = State::default();
+        self.state = State { stranger_since: self.state.stranger_since, ..State::default() };
         self.framer = Framer::new(FrameLimits::UNAUTHENTICATED);
         self.buffers = Buffers::default();
+        self.compression = None;
     }
 
     /// The account that is logged in, for the list of connections.
@@ -72,7 +75,8 @@ impl Session {
     /// Talks with the client until the end.
     pub async fn run(&mut self, link: &mut dyn Link) -> End {
         let authenticated = self.state.login.is_some();
-        let mut channel = Channel::new(link, &mut self.framer, &mut self.buffers, authenticated);
+        let (framer, buffers, compression) = (&mut self.framer, &mut self.buffers, &mut self.compression);
+        let mut channel = Channel::new(link, framer, buffers, compression, authenticated, self.state.stranger_since);
         let mut turn = Turn { services: &self.services, peer: &self.peer, state: &mut self.state };
         if !self.greeted {
             self.greeted = true;
@@ -185,10 +189,17 @@ impl Turn<'_> {
             },
         };
         let logged_out = name == "LOGOUT";
-        let starts_tls = name == "STARTTLS" && outcome.is_ok();
-        self.answer(channel, &tag, outcome).await.map(|next| match next {
+        let done = outcome.is_ok();
+        let next = self.answer(channel, &tag, outcome).await?;
+        match name {
+            // RFC 4978 §3, RFC 8437 §4.1: right behind the tagged OK.
+            "COMPRESS" if done => channel.begin_compression(&self.services.compressors).await?,
+            "UNAUTHENTICATE" if done => channel.end_compression().await?,
+            _ => {}
+        }
+        Ok(match next {
             Next::Continue if logged_out => Next::Close,
-            Next::Continue if starts_tls => Next::StartTls,
+            Next::Continue if name == "STARTTLS" && done => Next::StartTls,
             next => next,
         })
     }

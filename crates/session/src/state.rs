@@ -1,6 +1,7 @@
 //! What a session remembers between commands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use columba_store::{Account, AccountStore, Mailbox, StoreError, Watch};
 use columba_types::{Keyword, MailboxId, ModSeq, UidSet};
@@ -19,6 +20,8 @@ pub(crate) struct State {
     /// BAD answers since the last command that was none.
     pub(crate) bad_in_a_row: u32,
     pub(crate) login_failures: u32,
+    /// When the time to log in began, counted from the beginning of the connection.
+    pub(crate) stranger_since: Duration,
 }
 
 impl State {

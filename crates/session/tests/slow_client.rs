@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use columba_auth::PasswordChecker;
-use columba_session::{AccountFull, End, Gate, Pass, Peer, Security, Services, Session, Settings};
+use columba_session::{AccountFull, Compressors, End, Gate, Pass, Peer, Security, Services, Session, Settings};
 use columba_sim::script::{ACCOUNT, MailSide, Octets, Outside, PASSWORD};
 use columba_sim::{ClientEnd, LinkOptions, connect};
 use columba_types::{AccountId, limits};
@@ -66,6 +66,7 @@ fn with_a_fetch_begun(rest: impl FnOnce(&MailSide, &ClientEnd, &mut dyn FnMut() 
         passwords: PasswordChecker::new(),
         gate: Arc::new(OpenGate),
         settings: Settings::default(),
+        compressors: Compressors::default(),
     });
     let peer = Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false };
     let options = LinkOptions { pipe_bytes: PIPE_BYTES, ..LinkOptions::default() };

@@ -186,6 +186,7 @@ fn arguments(command: &str) -> &'static str {
         "AUTHENTICATE" => " X-NONE",
         "LOGIN" => " bob wrong",
         "ENABLE" => " X-NONE",
+        "COMPRESS" => " DEFLATE",
         "SELECT" | "EXAMINE" => " INBOX",
         "CREATE" | "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" => " x",
         "RENAME" => " x y",

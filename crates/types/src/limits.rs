@@ -171,6 +171,12 @@ pub const IDLE_UNAUTHENTICATED: Duration = Duration::from_secs(60);
 pub const IDLE_KEEPALIVE: Duration = Duration::from_secs(120);
 /// How long a command may be left half sent, and how long a client may take none of what it asked for.
 pub const STALLED: Duration = Duration::from_secs(5 * 60);
+/// Answers of fewer octets are sent uncompressed under COMPRESS while no compressor is at work: one is about 300 KB.
+pub const COMPRESSED_BYTES: usize = 512;
+/// Silence after which a connection's compressor is dropped; the next long answer makes a new one.
+pub const COMPRESSOR_REST: Duration = Duration::from_secs(1);
+/// Compressors at work in the whole server: about 300 MB. Beyond, answers are sent uncompressed within COMPRESS.
+pub const COMPRESSORS: usize = 1_000;
 /// Answers held for a client before the command that makes them has to wait.
 pub const OUTPUT_BYTES: usize = 64 * 1024;
 /// How long a client may take for a TLS handshake. Then the connection is closed.

@@ -226,13 +226,14 @@ fn list() -> impl Strategy<Value = CommandBody> {
 fn connection_body() -> impl Strategy<Value = CommandBody> {
     use CommandBody::*;
     prop_oneof![
-        select(vec![Capability, Noop, Logout, StartTls, Namespace, Idle, Check, Close, Unselect]),
+        select(vec![Capability, Noop, Logout, StartTls, Namespace, Idle, Check, Close, Unselect, Unauthenticate]),
         option::of(vec((octets(), option::of(octets())), 0..3)).prop_map(Id),
         ("[A-Z0-9-]{1,9}", option::of("=|[A-Za-z0-9+/]{1,9}={0,2}")).prop_map(|(mechanism, initial)| {
             Authenticate { mechanism, initial: initial.map(|text| Secret(text.into_bytes())) }
         }),
         (octets(), octets()).prop_map(|(user, password)| Login { user, password: Secret(password) }),
         vec(atom(), 1..4).prop_map(Enable),
+        "[A-Z0-9-]{1,9}".prop_map(Compress),
     ]
 }
 

@@ -79,6 +79,10 @@ pub enum CommandBody {
     // authenticated
     /// RFC 9051 §6.3.1; names in upper case.
     Enable(Vec<String>),
+    /// RFC 8437 §3
+    Unauthenticate,
+    /// RFC 4978 §3; the mechanism in upper case.
+    Compress(String),
     /// RFC 9051 §6.3.2 and §6.3.3. EXAMINE is SELECT with `read_only`.
     Select { mailbox: RawMailbox, read_only: bool, parameters: SelectParameters },
     /// RFC 9051 §6.3.4; `special_use` of RFC 6154 §3 (`USE (\Sent)`), names as written.

@@ -3,6 +3,7 @@
 pub(crate) mod append;
 mod authenticate;
 mod close;
+mod compress;
 mod copy;
 mod create;
 mod delete;
@@ -23,6 +24,7 @@ mod status;
 mod store;
 mod subscribe;
 mod uid_batches;
+mod unauthenticate;
 
 use std::future::ready;
 
@@ -51,6 +53,8 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
         CommandBody::Select { mailbox, read_only, parameters } => {
             Box::pin(select::select(context, mailbox, read_only, parameters))
         }
+        CommandBody::Compress(mechanism) => Box::pin(ready(compress::compress(context, &mechanism))),
+        CommandBody::Unauthenticate => Box::pin(ready(unauthenticate::unauthenticate(context))),
         CommandBody::Create { mailbox, special_use } => Box::pin(create::create(context, mailbox, special_use)),
         CommandBody::Delete { mailbox } => Box::pin(delete::delete(context, mailbox)),
         CommandBody::Rename { from, to } => Box::pin(rename::rename(context, from, to)),

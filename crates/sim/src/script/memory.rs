@@ -12,7 +12,9 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use columba_auth::PasswordChecker;
-use columba_session::{AccountFull, End, Gate, Pass, Peer as SessionPeer, Security, Services, Session, Settings, Stop};
+use columba_session::{
+    AccountFull, Compressors, End, Gate, Pass, Peer as SessionPeer, Security, Services, Session, Settings, Stop,
+};
 use columba_types::{AccountId, limits};
 
 use super::ground::{Ground, Received, Refusal, Wire};
@@ -54,6 +56,7 @@ impl MemoryGround {
             passwords: PasswordChecker::new(),
             gate: gate.clone(),
             settings: Settings::default(),
+            compressors: Compressors::default(),
         });
         let world = Rc::new(RefCell::new(World::default()));
         Ok(Self { world, mail, services, gate, options, connections: 0 })

@@ -1,6 +1,7 @@
 //! Scripts: conversations with an IMAP server as text, one file per section of an RFC, played on any [`Ground`].
 //! The format is described in `tests/scripts/README.md`.
 
+mod compressed;
 mod ground;
 mod harness;
 mod mail;

@@ -84,6 +84,10 @@ pub enum Action {
     Send(String),
     /// Octets are sent.
     SendRaw(Vec<u8>),
+    /// From here on both directions are compressed.
+    Compress,
+    /// From here on what the client sends is not.
+    Plain,
     /// The client closes.
     Disconnect,
     /// The next response.
@@ -241,6 +245,8 @@ fn parse_action(line: &str, body: &[&str], file: &File<'_>) -> Result<Option<Vec
         "login" => Action::Login { account: if rest.is_empty() { ACCOUNT.into() } else { rest.to_owned() } },
         "select" => Action::Select { mailbox: unquoted(rest)?, read_only: false },
         "examine" => Action::Select { mailbox: unquoted(rest)?, read_only: true },
+        "compress" => Action::Compress,
+        "plain" => Action::Plain,
         "clock" => Action::Clock(parse_duration(rest)?),
         "stop" => Action::Stop { kicked: false },
         "kick" => Action::Stop { kicked: true },

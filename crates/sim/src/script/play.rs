@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::compressed::Compressed;
 use super::ground::{Ground, Received, Refusal, Wire};
 use super::parse::{self, Action, Mode, Octets, Outside, Peer, Script, Step};
 use super::response::{self, Response};
@@ -57,11 +58,43 @@ struct Player<'a> {
 
 struct Connection {
     wire: Box<dyn Wire>,
+    compressed: Option<Compressed>,
     unread: Vec<u8>,
     closed: bool,
     /// Whether UTF-8 may stand outside of literals.
     utf8: bool,
     macros: u32,
+}
+
+impl Connection {
+    fn send(&mut self, octets: &[u8]) -> Result<(), String> {
+        match &mut self.compressed {
+            Some(compressed) => self.wire.send(&compressed.compress(octets)?),
+            None => self.wire.send(octets),
+        }
+    }
+
+    fn compress(&mut self) -> Result<(), String> {
+        let mut compressed = Compressed::new();
+        self.unread = compressed.decompress(&std::mem::take(&mut self.unread))?;
+        self.compressed = Some(compressed);
+        Ok(())
+    }
+
+    fn receive(&mut self, wait: bool) -> Received {
+        loop {
+            let received = self.wire.receive(wait);
+            let (Received::Octets(octets), Some(compressed)) = (&received, &mut self.compressed) else {
+                return received;
+            };
+            match compressed.decompress(octets) {
+                // A block has begun; the rest of it is on its way.
+                Ok(octets) if octets.is_empty() => {}
+                Ok(octets) => return Received::Octets(octets),
+                Err(why) => return Received::Stuck(why),
+            }
+        }
+    }
 }
 
 impl Player<'_> {
@@ -72,9 +105,11 @@ impl Player<'_> {
         while let Some(step) = steps.get(at) {
             let expects =
                 matches!(step.action, Action::Expect { .. } | Action::ExpectUnordered(_) | Action::ExpectClosed);
-            let pipelines = matches!(step.action, Action::Send(_) | Action::SendRaw(_))
+            let pipelines = matches!(step.action, Action::Send(_) | Action::SendRaw(_) | Action::Plain)
                 && sent_on.as_deref() == Some(step.connection.as_str());
-            if !expects && !pipelines {
+            // What came behind the answer to COMPRESS is compressed already.
+            let in_step = pipelines || matches!(step.action, Action::Compress);
+            if !expects && !in_step {
                 self.nothing_more().map_err(|e| (step.line, e))?;
             }
             let group = match step.action {
@@ -83,7 +118,8 @@ impl Player<'_> {
             };
             let done = if group > 1 { self.expect_unordered(&steps[at..at + group]) } else { self.step(step) };
             done.map_err(|e| (step.line, e))?;
-            sent_on = matches!(step.action, Action::Send(_) | Action::SendRaw(_)).then(|| step.connection.clone());
+            sent_on = matches!(step.action, Action::Send(_) | Action::SendRaw(_) | Action::Plain)
+                .then(|| step.connection.clone());
             at += group;
         }
         let last = steps.last().map_or(0, |s| s.line);
@@ -114,6 +150,12 @@ impl Player<'_> {
                 self.note(name, "C!", octets);
                 self.connection(name)?.wire.send(octets)?;
             }
+            Action::Compress => self.connection(name)?.compress()?,
+            Action::Plain => {
+                if let Some(compressed) = &mut self.connection(name)?.compressed {
+                    compressed.end_outgoing();
+                }
+            }
             Action::Disconnect => {
                 self.connection(name)?.wire.close();
                 self.connections.remove(name);
@@ -139,7 +181,8 @@ impl Player<'_> {
 
     fn connect(&mut self, name: &str, peer: Peer) -> Result<(), Refusal> {
         let wire = self.ground.connect(peer)?;
-        let connection = Connection { wire, unread: Vec::new(), closed: false, utf8: false, macros: 0 };
+        let connection =
+            Connection { wire, compressed: None, unread: Vec::new(), closed: false, utf8: false, macros: 0 };
         if self.connections.insert(name.to_owned(), connection).is_some() {
             return Err(Refusal::Failed(format!("the connection {name:?} is already there")));
         }
@@ -199,7 +242,7 @@ impl Player<'_> {
                         (if literal.literal8 { "~" } else { "" }, if literal.non_sync { "+" } else { "" });
                     octets.extend(format!("{tilde}{{{}{plus}}}\r\n", literal.octets.len()).bytes());
                     if !literal.non_sync {
-                        self.connection(name)?.wire.send(&octets)?;
+                        self.connection(name)?.send(&octets)?;
                         octets.clear();
                         let answer = self.response(name)?;
                         if !answer.starts_with(b"+ ") {
@@ -211,7 +254,7 @@ impl Player<'_> {
             }
         }
         octets.extend_from_slice(b"\r\n");
-        Ok(self.connection(name)?.wire.send(&octets)?)
+        Ok(self.connection(name)?.send(&octets)?)
     }
 
     /// The next response with its literals, without the final CRLF.
@@ -235,7 +278,7 @@ impl Player<'_> {
                     Err(why) => Err(Refusal::Failed(format!("malformed: {why}\n  got: {}", shown(&response)))),
                 };
             }
-            match connection.wire.receive(true) {
+            match connection.receive(true) {
                 Received::Octets(octets) => connection.unread.extend(octets),
                 Received::Idle if connection.unread.is_empty() => {
                     return Err(Refusal::Failed("the server says nothing more".into()));
@@ -327,7 +370,7 @@ impl Player<'_> {
     fn expect_closed(&mut self, name: &str) -> Result<(), Refusal> {
         let connection = self.connection(name)?;
         if connection.unread.is_empty() {
-            match connection.wire.receive(true) {
+            match connection.receive(true) {
                 Received::Closed => {
                     connection.closed = true;
                     return Ok(());
@@ -344,7 +387,7 @@ impl Player<'_> {
         for (name, connection) in &mut self.connections {
             let label = if name.is_empty() { String::new() } else { format!(" on {name}") };
             if connection.unread.is_empty() && !connection.closed {
-                match connection.wire.receive(false) {
+                match connection.receive(false) {
                     Received::Octets(octets) => connection.unread.extend(octets),
                     Received::Idle => {}
                     Received::Closed => {

@@ -1,4 +1,4 @@
-//! Commands about the connection itself: ID, LOGIN, AUTHENTICATE, ENABLE.
+//! Commands about the connection itself: ID, LOGIN, AUTHENTICATE, ENABLE, COMPRESS.
 
 use columba_types::limits::{ID_FIELDS, ID_VALUE_BYTES, LIST_ITEMS};
 
@@ -54,6 +54,13 @@ pub(super) fn authenticate(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
         initial = Some(Secret(response.to_vec()));
     }
     Ok(CommandBody::Authenticate { mechanism, initial })
+}
+
+// compress        = "COMPRESS" SP algorithm
+// algorithm       = "DEFLATE"                                                        (RFC 4978 §5)
+pub(super) fn compress(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    c.space()?;
+    Ok(CommandBody::Compress(c.atom("expected the name of a mechanism")?.to_ascii_uppercase()))
 }
 
 // enable          = "ENABLE" 1*(SP capability)

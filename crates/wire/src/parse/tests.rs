@@ -90,11 +90,22 @@ fn commands_without_arguments() {
         ("CHECK", Check),
         ("CLOSE", Close),
         ("UNSELECT", Unselect),
+        ("UNAUTHENTICATE", Unauthenticate),
         ("EXPUNGE", Expunge { uids: None }),
     ];
     for (name, body) in all {
         assert_eq!(ok(name), body);
         bad(format!("{name} x"));
+    }
+}
+
+// RFC 4978 §5
+#[test]
+fn compress() {
+    assert_eq!(ok("COMPRESS deflate"), CommandBody::Compress("DEFLATE".into()));
+    assert_eq!(ok("COMPRESS LZ4-X"), CommandBody::Compress("LZ4-X".into()));
+    for wrong in ["COMPRESS", "COMPRESS ", "COMPRESS \"DEFLATE\"", "COMPRESS {7+}\r\nDEFLATE", "COMPRESS DEFLATE 9"] {
+        bad(wrong);
     }
 }
 

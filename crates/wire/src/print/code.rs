@@ -33,6 +33,8 @@ pub enum Code {
     Capability(String),
     ClientBug,
     Closed,
+    /// RFC 4978 §3
+    CompressionActive,
     ContactAdmin,
     Corruption,
     Expired,
@@ -99,6 +101,7 @@ impl Code {
             Self::Capability(_) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
             Self::ContactAdmin => "CONTACTADMIN",
             Self::Corruption => "CORRUPTION",
             Self::Expired => "EXPIRED",

@@ -41,10 +41,12 @@ impl Writer<'_> {
             CommandBody::Check => self.text("CHECK"),
             CommandBody::Close => self.text("CLOSE"),
             CommandBody::Unselect => self.text("UNSELECT"),
+            CommandBody::Unauthenticate => self.text("UNAUTHENTICATE"),
             CommandBody::Id(_)
             | CommandBody::Authenticate { .. }
             | CommandBody::Login { .. }
-            | CommandBody::Enable(_) => self.connection(body),
+            | CommandBody::Enable(_)
+            | CommandBody::Compress(_) => self.connection(body),
             CommandBody::Expunge { .. }
             | CommandBody::Search(_)
             | CommandBody::Fetch { .. }
@@ -66,6 +68,10 @@ impl Writer<'_> {
                     w.text(" ");
                     w.strings.nstring(w.out, value.as_deref());
                 });
+            }
+            CommandBody::Compress(mechanism) => {
+                self.text("COMPRESS ");
+                self.text(mechanism);
             }
             CommandBody::Authenticate { mechanism, initial } => {
                 self.text("AUTHENTICATE ");
