@@ -193,6 +193,33 @@ const cases = {
         await client.logout();
     },
 
+    async 'QRESYNC: what vanished and what changed while away'() {
+        const client = await opened({ qresync: true });
+        assert.ok(client.enabled.has('QRESYNC'), `enabled: ${[...client.enabled]}`);
+        await client.mailboxCreate('Away');
+        const uids = [];
+        for (const id of ['a', 'b', 'c']) uids.push((await client.append('Away', message(id), [])).uid);
+        const { uidValidity, highestModseq } = await client.mailboxOpen('Away');
+        await client.mailboxClose();
+        const other = await opened();
+        await other.mailboxOpen('Away');
+        await other.messageDelete(String(uids[1]), { uid: true });
+        await other.messageFlagsAdd(String(uids[2]), ['\\Flagged'], { uid: true });
+        await other.logout();
+        const vanished = [], changed = [];
+        client.on('expunge', event => vanished.push([event.uid, event.vanished, event.earlier]));
+        client.on('flags', event => changed.push([event.uid, sorted(event.flags)]));
+        const again = await client.mailboxOpen('Away', { uidValidity, changedSince: highestModseq });
+        assert.ok(again.highestModseq > highestModseq);
+        const since = await all(client.fetch('1:*', { uid: true, flags: true }, { uid: true, changedSince: highestModseq }));
+        // Once by SELECT (QRESYNC), once by UID FETCH (CHANGEDSINCE VANISHED).
+        assert.deepEqual(vanished, [[uids[1], true, true], [uids[1], true, true]]);
+        assert.deepEqual(since.map(m => [m.uid, sorted(m.flags)]), [[uids[2], ['\\Flagged']]]);
+        await client.mailboxClose();
+        await client.mailboxDelete('Away');
+        await client.logout();
+    },
+
     async 'download of a part and of a whole message'() {
         const client = await opened();
         await client.mailboxOpen('INBOX');

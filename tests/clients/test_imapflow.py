@@ -16,7 +16,7 @@ from cases import case, main
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = 120
-CASES = 12
+CASES = 13
 
 
 @case

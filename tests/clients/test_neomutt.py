@@ -51,7 +51,7 @@ set pager_index_lines = 0
 """
 
 
-def neomutt(server, account, keys="", implicit=False, mailbox="INBOX", extra=()):
+def neomutt(server, account, keys="", implicit=False, mailbox="INBOX", extra=(), options=()):
     """A neomutt that has been given these keys; the caller waits for its end."""
     home = server.directory / f"{account.user}-neomutt"
     home.mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ def neomutt(server, account, keys="", implicit=False, mailbox="INBOX", extra=())
             home=home,
         )
     )
-    argv = ["neomutt", "-n", "-F", config, "-f", f"+{mailbox}"]
+    argv = ["neomutt", "-n", "-F", config, "-f", f"+{mailbox}", *options]
     for line in extra:
         argv += ["-e", line]
     if keys:
@@ -108,6 +108,35 @@ def reading_marks_as_seen(server):
     equal(flags(server, account)["n2"], set(), "flags of one that was not")
     press(server, account, "<last-entry><display-message><exit><quit>", implicit=True)
     equal(flags(server, account)["n6"], {"\\Seen"}, "flags of the message read over IMAPS")
+
+
+@case
+def qresync_tells_what_was_missed(server):
+    """With its header cache filled, neomutt asks only for what changed and vanished since."""
+    account = filled(server)
+    settings = ("set imap_condstore = yes", "set imap_qresync = yes")
+    press(server, account, "<first-entry><display-message><exit><quit>", extra=settings)
+    with server.connect(account) as connection:
+        connection.ok("SELECT INBOX")
+        connection.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+        connection.ok("STORE 3 +FLAGS.SILENT (\\Flagged)")
+        connection.ok("EXPUNGE")
+        connection.append("INBOX", mail.plain("n7", "Body of 7.\r\n", "Subject 7"))
+    log = server.directory / f"{account.user}-neomutt" / "debug"
+    shown = press(
+        server,
+        account,
+        "<last-entry><display-message><exit><first-entry><next-entry><delete-message><sync-mailbox><quit>",
+        extra=settings,
+        options=("-d", "2", "-l", log),
+    )
+    contains(shown, "Subject 7", "the screen")
+    assert "Subject 2" not in shown, "a message that vanished is shown"
+    logged = "".join(part.read_text(errors="replace") for part in log.parent.glob("debug*"))
+    contains(logged, " VANISHED)", "neomutt's log")
+    kept = flags(server, account)
+    equal(set(kept), {"n1", "n4", "n5", "n6", "n7"}, "what is left: 2 was expunged elsewhere, 3 deleted here")
+    equal((kept["n1"], kept["n4"], kept["n7"]), ({"\\Seen"}, set(), {"\\Seen"}), "flags")
 
 
 @case

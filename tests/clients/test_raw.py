@@ -30,6 +30,30 @@ def filled(server, count=3, size=None):
     return account, octets
 
 
+# --- synchronisation ---
+
+
+@case
+def what_changed_since_as_roundcube_asks(server):
+    """Roundcube: STATUS and SELECT for HIGHESTMODSEQ, then UID FETCH with CHANGEDSINCE and VANISHED."""
+    account, _ = filled(server, 5)
+    with server.connect(account) as client, server.connect(account) as other:
+        contains(client.capabilities(), "QRESYNC", "capabilities")
+        contains(client.ok("ENABLE QRESYNC").of("ENABLED")[0].data, "QRESYNC", "what is enabled")
+        before = int(client.ok("SELECT INBOX").untagged_code("HIGHESTMODSEQ")[1])
+        client.ok("UNSELECT")
+        other.ok("SELECT INBOX")
+        other.ok("UID STORE 1,5 +FLAGS.SILENT (\\Deleted)")
+        other.ok("UID STORE 3 +FLAGS.SILENT (\\Flagged)")
+        other.ok("EXPUNGE")
+        now = int(client.ok("SELECT INBOX").untagged_code("HIGHESTMODSEQ")[1])
+        assert now > before, f"HIGHESTMODSEQ went from {before} to {now}"
+        changed = client.ok(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {before} VANISHED)")
+        equal([r.data for r in changed.of("VANISHED")], [[["EARLIER"], "1,5"]], "what vanished")
+        equal({uid: set(items["FLAGS"]) - {"\\Recent"} for uid, items in changed.by_uid().items()}, {3: {"\\Flagged"}}, "what changed")
+        equal(client.ok(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {now} VANISHED)").untagged, [], "what changed since then")
+
+
 # --- before and around login ---
 
 
