@@ -1,5 +1,5 @@
-//! What tests need around the server: connections in memory, a clock that stands still until it is told, and the
-//! player of the scripts in `tests/scripts`. No product code depends on this crate.
+//! What tests need around the server: connections in memory, a clock that stands still until it is told, the player of
+//! the scripts in `tests/scripts`, and the model test. No product code depends on this crate.
 //!
 //! Invariants:
 //! - Nothing here sleeps in order to wait for a server in this process: it is polled until it waits for its client.
@@ -7,6 +7,7 @@
 
 mod clock;
 mod link;
+pub mod model;
 pub mod script;
 
 pub use clock::{START_MILLIS, VirtualClock};

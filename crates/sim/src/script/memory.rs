@@ -15,6 +15,7 @@ use columba_auth::PasswordChecker;
 use columba_session::{
     AccountFull, Compressors, End, Gate, Pass, Peer as SessionPeer, Security, Services, Session, Settings, Stop,
 };
+use columba_store::Store;
 use columba_types::{AccountId, limits};
 
 use super::ground::{Ground, Received, Refusal, Wire};
@@ -60,6 +61,13 @@ impl MemoryGround {
         });
         let world = Rc::new(RefCell::new(World::default()));
         Ok(Self { world, mail, services, gate, options, connections: 0 })
+    }
+}
+
+impl MemoryGround {
+    /// The store, for looking at it from outside.
+    pub fn store(&self) -> &Store {
+        self.mail.store()
     }
 }
 

@@ -7,11 +7,11 @@ mod harness;
 mod mail;
 mod memory;
 mod parse;
-mod play;
-mod response;
-mod shape;
+pub(crate) mod play;
+pub(crate) mod response;
+pub(crate) mod shape;
 mod socket;
-mod text;
+pub(crate) mod text;
 
 pub use ground::{Ground, Received, Refusal, Wire};
 pub use harness::{Variant, main};

@@ -464,7 +464,7 @@ fn flattened(syms: &[Sym]) -> Vec<Sym> {
 }
 
 /// Where the first response ends, its final line end included; `None` while it is not all there.
-fn response_end(octets: &[u8]) -> Option<usize> {
+pub(crate) fn response_end(octets: &[u8]) -> Option<usize> {
     let mut line_from = 0;
     loop {
         let end = line_from + octets.get(line_from..)?.iter().position(|o| *o == b'\n')? + 1;
@@ -505,7 +505,7 @@ fn shown(octets: &[u8]) -> String {
 }
 
 /// A response the way a script writes it.
-fn as_script(response: &[u8]) -> String {
+pub(crate) fn as_script(response: &[u8]) -> String {
     let mut line = String::new();
     let mut plain = Vec::new();
     for sym in text::received(response) {

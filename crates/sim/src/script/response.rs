@@ -6,7 +6,7 @@ use super::text::{self, Hole, Names, Sym};
 
 /// One word of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// Anything without spaces, `BODY[HEADER.FIELDS (From)]<0>` included.
     Atom(Vec<Sym>),
     /// A quoted string or a literal.
@@ -19,7 +19,7 @@ pub(super) enum Node {
 
 /// A response, by how it is compared.
 #[derive(Clone, Debug)]
-pub(super) enum Response {
+pub(crate) enum Response {
     /// `tag OK [code] text`, `* BYE text`.
     Status { tag: Vec<Sym>, word: String, rest: StatusRest },
     /// `+ text`
@@ -30,7 +30,7 @@ pub(super) enum Response {
 
 /// What follows OK and its kin.
 #[derive(Clone, Debug)]
-pub(super) enum StatusRest {
+pub(crate) enum StatusRest {
     /// `${*}`: whatever follows.
     Any,
     /// A code or none, and the text; an expected empty text stands for any.
@@ -40,7 +40,7 @@ pub(super) enum StatusRest {
 const STATUS_WORDS: [&str; 5] = ["OK", "NO", "BAD", "BYE", "PREAUTH"];
 
 /// Reads one response without its CRLF. `strict` for a received one: exactly one space between words (RFC 9051 §9).
-pub(super) fn parse(syms: &[Sym], strict: bool) -> Result<Response, String> {
+pub(crate) fn parse(syms: &[Sym], strict: bool) -> Result<Response, String> {
     if let [Sym::Octet(b'+'), rest @ ..] = syms {
         return match rest {
             [Sym::Octet(b' '), text @ ..] => Ok(Response::Continuation(text.to_vec())),
@@ -211,7 +211,7 @@ impl Reader<'_> {
 }
 
 /// Whether `received` is what `expected` says. What placeholders catch is in `names` afterwards, also when not.
-pub(super) fn agrees(expected: &Response, received: &Response, names: &mut Names) -> bool {
+pub(crate) fn agrees(expected: &Response, received: &Response, names: &mut Names) -> bool {
     match (expected, received) {
         (Response::Continuation(text), Response::Continuation(got)) => text.is_empty() || text_agrees(text, got, names),
         (Response::Status { tag, word, rest }, Response::Status { tag: got_tag, word: got_word, rest: got }) => {

@@ -7,7 +7,7 @@ use super::text::Sym;
 type Shape = Result<(), String>;
 
 /// Checks the items of a FETCH response; anything else is in order.
-pub(super) fn check(response: &Response) -> Shape {
+pub(crate) fn check(response: &Response) -> Shape {
     let Response::Data(nodes) = response else { return Ok(()) };
     let [_, _, name, Node::List(items)] = nodes.as_slice() else { return Ok(()) };
     if !is_word(name, "FETCH") && !is_word(name, "UIDFETCH") {

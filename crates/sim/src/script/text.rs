@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 
 /// Octets that were defined by name: messages, and what placeholders have caught.
-pub(super) type Names = HashMap<String, Vec<u8>>;
+pub(crate) type Names = HashMap<String, Vec<u8>>;
 
 /// One symbol of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sym {
+pub(crate) enum Sym {
     /// An octet.
     Octet(u8),
     /// A literal, with its octets.
@@ -19,7 +19,7 @@ pub(super) enum Sym {
 
 /// A literal as written in a script or received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Literal {
+pub(crate) struct Literal {
     /// What it holds.
     pub octets: Vec<u8>,
     /// `~{n}` (RFC 9051 §9 `literal8`).
@@ -30,7 +30,7 @@ pub(super) struct Literal {
 
 /// A placeholder of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Hole {
+pub(crate) enum Hole {
     /// `${*}`: anything.
     Any,
     /// `${name:class}`: something of that class, kept under the name; no name, not kept.
@@ -43,7 +43,7 @@ pub(super) enum Hole {
 
 /// What a placeholder takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// Digits.
     Number,
     /// No space, parenthesis, bracket or quote.
@@ -89,7 +89,7 @@ fn is_date_time(octets: &[u8]) -> bool {
 }
 
 /// Reads a line of a script: octets, `${…}`, `{"…"}`, `{@name}` and their `+` and `~` forms.
-pub(super) fn parse_line(line: &str, names: &Names) -> Result<Vec<Sym>, String> {
+pub(crate) fn parse_line(line: &str, names: &Names) -> Result<Vec<Sym>, String> {
     let mut syms = Vec::with_capacity(line.len());
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
@@ -158,7 +158,7 @@ fn parse_literal<'a>(text: &'a str, names: &Names) -> Result<Option<(Literal, &'
 }
 
 /// The octets of `name`, or `name 3+10`: ten of them from the fourth on; `name.header` and `name.text` are parts.
-pub(super) fn named(reference: &str, names: &Names) -> Result<Vec<u8>, String> {
+pub(crate) fn named(reference: &str, names: &Names) -> Result<Vec<u8>, String> {
     let (name, range) = match reference.split_once(' ') {
         Some((name, range)) => (name, Some(range)),
         None => (reference, None),
@@ -186,7 +186,7 @@ fn part_of(name: &str, names: &Names) -> Option<Vec<u8>> {
 }
 
 /// Reads up to the closing quote; `\r \n \t \0 \\ \" \xHH` as in C. Returns what follows the quote.
-pub(super) fn parse_escaped(text: &str) -> Result<(Vec<u8>, &str), String> {
+pub(crate) fn parse_escaped(text: &str) -> Result<(Vec<u8>, &str), String> {
     let mut octets = Vec::new();
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
@@ -217,7 +217,7 @@ fn from_hex(digits: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Turns what was received, literals inline as `{3}\r\nabc`, into symbols. The final CRLF is not part of it.
-pub(super) fn received(octets: &[u8]) -> Vec<Sym> {
+pub(crate) fn received(octets: &[u8]) -> Vec<Sym> {
     let mut syms = Vec::with_capacity(octets.len());
     let mut at = 0;
     while let Some(&octet) = octets.get(at) {
@@ -251,7 +251,7 @@ fn literal_at(octets: &[u8], at: usize) -> Option<(bool, usize, usize)> {
 }
 
 /// Whether the expected symbols (no literals) match these octets; what is caught is kept in `names`.
-pub(super) fn matches(expected: &[Sym], octets: &[u8], ignore_case: bool, names: &mut Names) -> bool {
+pub(crate) fn matches(expected: &[Sym], octets: &[u8], ignore_case: bool, names: &mut Names) -> bool {
     // Octets are compared in a loop: a literal may be long, placeholders are few.
     let plain = expected.iter().take_while(|sym| matches!(sym, Sym::Octet(_))).count();
     let Some((begin, octets)) = octets.split_at_checked(plain) else { return false };
@@ -288,7 +288,7 @@ pub(super) fn matches(expected: &[Sym], octets: &[u8], ignore_case: bool, names:
 }
 
 /// What was kept under `name`, with `delta` added when that is not 0.
-pub(super) fn kept(name: &str, delta: i64, names: &Names) -> Option<Vec<u8>> {
+pub(crate) fn kept(name: &str, delta: i64, names: &Names) -> Option<Vec<u8>> {
     let value = names.get(name)?;
     if delta == 0 {
         return Some(value.clone());

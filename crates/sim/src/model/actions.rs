@@ -1,0 +1,448 @@
+//! What clients do at random: deeds drawn from a seed, which become commands only when their turn comes, by what their
+//! client believes then. So steps can be left out of a run, and the rest still means something.
+
+use super::client::{Client, Saved, Selected};
+use super::command::{Command, Key, Opening, Returns, Target, What};
+
+/// Mailboxes that clients meet in.
+pub(super) const NAMES: [&str; 4] = ["INBOX", "INBOX", "Work", "Archive"];
+/// Mailboxes that come and go.
+const PASSING: [&str; 3] = ["x", "y", "Work"];
+const FLAGS: [&str; 6] = ["\\Seen", "\\Deleted", "\\Flagged", "\\Deleted", "$Work", "Later"];
+
+/// Numbers from a seed (SplitMix64).
+#[derive(Clone, Debug)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`, which is not 0.
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        (self.roll() % n.max(1) as u64) as usize
+    }
+
+    /// Once in `n` times.
+    pub(super) fn once_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        from.get(self.below(from.len())).copied()
+    }
+}
+
+/// A kind of thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    Noop,
+    Deliver,
+    Learn,
+    Select,
+    Resync,
+    Append,
+    Store,
+    Fetch,
+    Text,
+    Expunge,
+    UidExpunge,
+    Copy,
+    Move,
+    Search,
+    Changes,
+    Status,
+    Create,
+    Delete,
+    Rename,
+    Close,
+    Unselect,
+    Idle,
+    Disconnect,
+    Clock,
+    /// Two commands in one packet.
+    Pair,
+}
+
+const WEIGHTS: [(usize, Deed); 25] = [
+    (8, Deed::Noop),
+    (8, Deed::Deliver),
+    (14, Deed::Learn),
+    (8, Deed::Select),
+    (8, Deed::Resync),
+    (4, Deed::Append),
+    (22, Deed::Store),
+    (8, Deed::Fetch),
+    (5, Deed::Text),
+    (9, Deed::Expunge),
+    (4, Deed::UidExpunge),
+    (4, Deed::Copy),
+    (5, Deed::Move),
+    (12, Deed::Search),
+    (5, Deed::Changes),
+    (2, Deed::Status),
+    (2, Deed::Create),
+    (1, Deed::Delete),
+    (1, Deed::Rename),
+    (1, Deed::Close),
+    (1, Deed::Unselect),
+    (8, Deed::Idle),
+    (2, Deed::Disconnect),
+    (1, Deed::Clock),
+    (14, Deed::Pair),
+];
+
+/// One turn of one client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) client: usize,
+    pub(super) deed: Deed,
+    /// Whatever else has to be drawn.
+    pub(super) seed: u64,
+}
+
+/// The steps of a run.
+pub(super) fn steps(seed: u64, clients: usize, count: usize) -> Vec<Step> {
+    let mut dice = Dice::new(seed);
+    let all: usize = WEIGHTS.iter().map(|(weight, _)| weight).sum();
+    let step = |_| {
+        let mut at = dice.below(all);
+        let deed = WEIGHTS.iter().find(|(weight, _)| {
+            let here = at < *weight;
+            at = at.saturating_sub(*weight);
+            here
+        });
+        Step { client: dice.below(clients), deed: deed.map_or(Deed::Noop, |(_, deed)| *deed), seed: dice.roll() }
+    };
+    (0..count).map(step).collect()
+}
+
+/// Draws the commands of a step.
+pub(super) struct Draw<'a> {
+    pub(super) dice: Dice,
+    pub(super) client: &'a Client,
+    pub(super) states: &'a [Saved],
+    /// For the text of a message.
+    pub(super) serial: usize,
+}
+
+/// What the second of two commands in one packet has to keep off, because the first changes it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    no_numbers: bool,
+    no_saved: bool,
+    is: bool,
+}
+
+impl Draw<'_> {
+    /// The commands of a deed: one or two, or none where there is nothing to do it to.
+    pub(super) fn commands(&mut self, deed: Deed) -> Vec<Command> {
+        if deed != Deed::Pair {
+            return self.command(deed, Second::default()).into_iter().collect();
+        }
+        const PAIRED: [Deed; 9] = [
+            Deed::Store,
+            Deed::Fetch,
+            Deed::Text,
+            Deed::Expunge,
+            Deed::UidExpunge,
+            Deed::Copy,
+            Deed::Move,
+            Deed::Search,
+            Deed::Append,
+        ];
+        let (first, second) = (self.dice.pick(&PAIRED), self.dice.pick(&PAIRED));
+        let Some(first) = first.and_then(|deed| self.command(deed, Second::default())) else { return Vec::new() };
+        // RFC 9051 §5.5: no sequence numbers after what may be answered with EXPUNGE.
+        let saves = matches!(first, Command::Search { returns: Some(Returns { save: true, .. }), .. });
+        let keep_off = Second { no_numbers: first.tells_expunges(), no_saved: saves, is: true };
+        let second = second.and_then(|deed| self.command(deed, keep_off));
+        std::iter::once(first).chain(second).collect()
+    }
+
+    fn command(&mut self, deed: Deed, second: Second) -> Option<Command> {
+        let Some(selected) = &self.client.selected else { return self.without_mailbox(deed) };
+        Some(match deed {
+            Deed::Noop if self.dice.once_in(5) && !self.client.traits.rev2 => Command::Check,
+            Deed::Learn => self.learn(selected)?,
+            Deed::Store => self.store(selected, second)?,
+            Deed::Fetch => self.fetch(selected, second)?,
+            Deed::Text => {
+                let what = if self.dice.once_in(3) { What::PeekText } else { What::Text };
+                Command::Fetch { target: self.target(selected, second)?, what, changed_since: None, vanished: None }
+            }
+            Deed::Expunge => Command::Expunge { target: None },
+            Deed::UidExpunge => Command::Expunge { target: Some(self.uid_target(selected, second)?) },
+            Deed::Copy | Deed::Move => {
+                let target = self.target(selected, second)?;
+                Command::Copy { target, name: self.name(), moves: deed == Deed::Move }
+            }
+            Deed::Search => self.search(selected, second)?,
+            Deed::Changes => self.changes(selected)?,
+            Deed::Close => Command::Close,
+            Deed::Unselect => Command::Unselect,
+            other => return self.without_mailbox(other),
+        })
+    }
+
+    /// What can be done without a mailbox; else one is selected.
+    fn without_mailbox(&mut self, deed: Deed) -> Option<Command> {
+        Some(match deed {
+            Deed::Noop => Command::Noop,
+            Deed::Resync => return self.resync(),
+            Deed::Append => {
+                let text = format!("Subject: m{0}\r\n\r\nm{0}\r\n", self.serial);
+                Command::Append { name: self.name(), flags: self.flags(), text }
+            }
+            Deed::Status => {
+                let modseq = self.client.has("CONDSTORE") && self.dice.once_in(3);
+                Command::Status { name: self.name(), modseq }
+            }
+            Deed::Create => Command::Create(self.dice.pick(&PASSING)?.into()),
+            Deed::Delete => Command::Delete(self.dice.pick(&PASSING)?.into()),
+            Deed::Rename => {
+                let from = if self.dice.once_in(4) { "INBOX" } else { self.dice.pick(&PASSING)? };
+                Command::Rename(from.into(), self.dice.pick(&PASSING)?.into())
+            }
+            _ => {
+                let condstore = self.client.has("CONDSTORE") && self.dice.once_in(4);
+                Command::Select(Opening { name: self.name(), read_only: self.dice.once_in(6), condstore, resync: None })
+            }
+        })
+    }
+
+    fn name(&mut self) -> String {
+        let from: &[&str] = if self.dice.once_in(8) { &PASSING } else { &NAMES };
+        self.dice.pick(from).unwrap_or("INBOX").to_owned()
+    }
+
+    fn flags(&mut self) -> Vec<&'static str> {
+        let mut flags: Vec<&str> = (0..self.dice.below(3)).filter_map(|_| self.dice.pick(&FLAGS)).collect();
+        flags.sort_unstable();
+        flags.dedup();
+        flags
+    }
+
+    /// Asks for what is not known yet, or for everything.
+    fn learn(&mut self, selected: &Selected) -> Option<Command> {
+        let belief = &selected.belief;
+        let unknown = belief.list().iter().position(|known| known.uid.is_none() || known.flags.is_none());
+        let uid = self.client.traits.uid_only || self.dice.once_in(2);
+        let target = match unknown {
+            Some(place) if !uid => Target { written: format!("{}:*", place + 1), ..Target::default() },
+            Some(place) => {
+                let before = belief.list().get(..place)?.iter().rev().find_map(|known| known.uid).unwrap_or(0);
+                Target { written: format!("{}:*", before + 1), uid, ..Target::default() }
+            }
+            None if belief.len() == 0 && !uid => return Some(Command::Noop),
+            None => Target { written: "1:*".into(), uid, uids: belief.uids().collect(), certain: belief.knows_uids() },
+        };
+        let what = if self.client.aware { What::FlagsModSeq } else { What::UidFlags };
+        Some(Command::Fetch { target, what, changed_since: None, vanished: None })
+    }
+
+    fn store(&mut self, selected: &Selected, second: Second) -> Option<Command> {
+        let target = self.target(selected, second)?;
+        let sign = self.dice.pick(&["+", "+", "+", "-", "-", ""])?;
+        let mut flags = self.flags();
+        if flags.is_empty() && !sign.is_empty() {
+            flags.push(self.dice.pick(&FLAGS)?);
+        }
+        let conditional = self.client.has("CONDSTORE") && self.dice.once_in(3);
+        let unchanged_since = conditional.then(|| self.modseq(selected));
+        Some(Command::Store { target, sign, silent: self.dice.once_in(2), flags, unchanged_since })
+    }
+
+    /// A mod-sequence of some message, or about as high as they are.
+    fn modseq(&mut self, selected: &Selected) -> u64 {
+        let known: Vec<u64> = selected.belief.list().iter().filter_map(|known| known.modseq).collect();
+        match self.dice.below(8) {
+            0 => self.dice.below(3) as u64,
+            1..=3 => selected.point,
+            _ => self.dice.pick(&known).unwrap_or(1),
+        }
+    }
+
+    fn fetch(&mut self, selected: &Selected, second: Second) -> Option<Command> {
+        let target = self.target(selected, second)?;
+        let condstore = self.client.has("CONDSTORE");
+        let what = match self.dice.below(4) {
+            0 if condstore => What::FlagsModSeq,
+            1 | 2 => What::UidFlags,
+            _ => What::Flags,
+        };
+        let changed_since = (condstore && self.dice.once_in(5)).then(|| self.modseq(selected).max(1));
+        Some(Command::Fetch { target, what, changed_since, vanished: None })
+    }
+
+    /// RFC 7162 §3.2.6, the way of webmail: what changed since some state that was kept.
+    fn changes(&mut self, selected: &Selected) -> Option<Command> {
+        let here = |state: &&(usize, &Saved)| {
+            Some(state.1.mailbox) == selected.mailbox && state.1.uid_validity == selected.uid_validity
+        };
+        let states: Vec<(usize, &Saved)> = self.states.iter().enumerate().collect();
+        let states: Vec<(usize, &Saved)> = states.iter().filter(here).copied().collect();
+        let (at, state) = self.dice.pick(&states)?;
+        let uids: Vec<u32> = selected.belief.uids().collect();
+        let target = Target { written: "1:*".into(), uid: true, uids, certain: selected.belief.knows_uids() };
+        let vanished = self.client.traits.qresync.then_some(at);
+        self.client.has("CONDSTORE").then_some(Command::Fetch {
+            target,
+            what: What::Flags,
+            changed_since: Some(state.point),
+            vanished,
+        })
+    }
+
+    fn resync(&mut self) -> Option<Command> {
+        if !self.client.traits.qresync || self.states.is_empty() {
+            return Some(Command::Select(Opening { name: self.name(), ..Opening::default() }));
+        }
+        let at = self.dice.below(self.states.len());
+        let state = self.states.get(at)?;
+        let parameter = resync_parameter(state, &mut self.dice, self.client.traits.uid_only);
+        let read_only = self.dice.once_in(6);
+        Some(Command::Select(Opening {
+            name: state.name.clone(),
+            read_only,
+            condstore: false,
+            resync: Some((parameter, at)),
+        }))
+    }
+
+    fn search(&mut self, selected: &Selected, second: Second) -> Option<Command> {
+        let uid = self.client.traits.uid_only || self.dice.once_in(2);
+        let key = self.key(selected, second, 2)?;
+        let mut returns = Returns::default();
+        for _ in 0..self.dice.below(4) {
+            match self.dice.below(6) {
+                0 => returns.min = true,
+                1 => returns.max = true,
+                2 => returns.all = true,
+                3 => returns.count = true,
+                _ => returns.save = true,
+            }
+        }
+        let asked = returns != Returns::default() || self.dice.once_in(4);
+        Some(Command::Search { uid, key, returns: asked.then_some(returns) })
+    }
+
+    fn key(&mut self, selected: &Selected, second: Second, depth: usize) -> Option<Key> {
+        Some(match self.dice.below(9) {
+            0 => Key::All,
+            1 | 2 => Key::Among(self.target(selected, second)?),
+            3 if depth > 0 => Key::Not(Box::new(self.key(selected, second, depth - 1)?)),
+            4 if depth > 0 => {
+                let (a, b) = (self.key(selected, second, depth - 1)?, self.key(selected, second, depth - 1)?);
+                Key::Or(Box::new(a), Box::new(b))
+            }
+            5 if self.client.has("CONDSTORE") => Key::ModSeq(self.modseq(selected).max(1)),
+            _ => Key::Flag(self.dice.pick(&FLAGS)?, self.dice.once_in(2)),
+        })
+    }
+
+    fn target(&mut self, selected: &Selected, second: Second) -> Option<Target> {
+        if self.client.traits.uid_only || second.no_numbers || self.dice.once_in(2) {
+            return self.uid_target(selected, second);
+        }
+        let belief = &selected.belief;
+        if let Some(target) = self.saved_target(selected, second, false) {
+            return Some(target);
+        }
+        let count = belief.len();
+        if count == 0 {
+            return None;
+        }
+        let (a, b) = (self.dice.below(count) + 1, self.dice.below(count) + 1);
+        let (written, numbers): (String, Vec<usize>) = match self.dice.below(8) {
+            0 | 1 => (a.to_string(), vec![a]),
+            2 if !second.is => ("*".into(), vec![count]),
+            3 if !second.is => (format!("{a}:*"), (a..=count).collect()),
+            4 => (format!("{b},{a}"), vec![a, b]),
+            // RFC 9051 §9 seq-range: in either order.
+            _ => (format!("{a}:{b}"), (a.min(b)..=a.max(b)).collect()),
+        };
+        let known = |number: &usize| belief.list().get(number - 1).and_then(|known| known.uid);
+        let mut uids: Vec<u32> = numbers.iter().filter_map(known).collect();
+        let certain = uids.len() == numbers.len();
+        uids.sort_unstable();
+        uids.dedup();
+        Some(Target { written, uid: false, uids, certain })
+    }
+
+    /// `$`, now and then.
+    fn saved_target(&mut self, selected: &Selected, second: Second, uid: bool) -> Option<Target> {
+        let saved = selected.saved.as_ref().filter(|_| !second.no_saved && self.client.has("SEARCHRES"))?;
+        if !self.dice.once_in(if saved.is_empty() { 30 } else { 4 }) {
+            return None;
+        }
+        let uids = saved.iter().copied().filter(|uid| selected.belief.place(*uid).is_some()).collect();
+        Some(Target { written: "$".into(), uid, uids, certain: selected.belief.knows_uids() })
+    }
+
+    fn uid_target(&mut self, selected: &Selected, second: Second) -> Option<Target> {
+        if let Some(target) = self.saved_target(selected, second, true) {
+            return Some(target);
+        }
+        let belief = &selected.belief;
+        let known: Vec<u32> = belief.uids().collect();
+        let (Some(a), Some(b)) = (self.dice.pick(&known), self.dice.pick(&known)) else {
+            // RFC 9051 §6.4.9: a UID that is not there is no error.
+            return Some(Target {
+                written: "1:4".into(),
+                uid: true,
+                uids: Vec::new(),
+                certain: belief.knows_uids() && !second.is,
+            });
+        };
+        let last = known.last().copied().unwrap_or(a);
+        let within = |low: u32, high: u32| known.iter().copied().filter(|uid| (low..=high).contains(uid)).collect();
+        let whole = belief.knows_uids();
+        let (written, uids, certain): (String, Vec<u32>, bool) = match self.dice.below(8) {
+            0 | 1 => (a.to_string(), vec![a], true),
+            2 if !second.is => ("*".into(), vec![last], whole),
+            // RFC 9051 §9 seq-range: 559:* has the last message in it, whatever its UID.
+            3 if !second.is => (format!("{}:*", a + 7), within((a + 7).min(last), last), whole),
+            4 => (
+                format!("{b},{a},{}", last.saturating_add(1_000_000)),
+                within(a, a).into_iter().chain(within(b, b)).collect(),
+                true,
+            ),
+            _ => (format!("{a}:{b}"), within(a.min(b), a.max(b)), whole),
+        };
+        let mut uids: Vec<u32> = uids;
+        uids.sort_unstable();
+        uids.dedup();
+        Some(Target { written, uid: true, uids, certain })
+    }
+}
+
+/// `QRESYNC (…)` for a state, in one of its forms (RFC 7162 §3.2.5).
+pub(super) fn resync_parameter(state: &Saved, dice: &mut Dice, uid_only: bool) -> String {
+    let Saved { uid_validity, point, list, .. } = state;
+    let uids: columba_types::UidSet = list.iter().filter_map(|known| known.uid).collect();
+    let known = match dice.below(3) {
+        0 if !uids.is_empty() => format!(" {uids}"),
+        1 if !uids.is_empty() => format!(" 1:{}", uids.last().unwrap_or(1)),
+        _ => String::new(),
+    };
+    let mut samples = String::new();
+    if !uid_only && !known.is_empty() && dice.once_in(2) {
+        let places: Vec<usize> = (0..list.len()).filter(|_| dice.once_in(3)).collect();
+        if !places.is_empty() {
+            let numbers: columba_types::UidSet = places.iter().map(|place| *place as u32 + 1).collect();
+            let sampled: columba_types::UidSet = places.iter().filter_map(|place| list[*place].uid).collect();
+            samples = format!(" ({numbers} {sampled})");
+        }
+    }
+    format!("QRESYNC ({uid_validity} {point}{known}{samples})")
+}

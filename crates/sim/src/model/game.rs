@@ -1,0 +1,530 @@
+//! One run: clients on one account take turns, each answer is compared with what was foreseen, and each client's belief
+//! with the store. At the end all are asked once more, and every state that was kept is brought up to date.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use columba_store::AccountStore;
+use columba_types::{MailboxId, MessageId};
+
+use super::actions::{self, Deed, Dice, Draw, NAMES, Step};
+use super::check;
+use super::client::{Client, Reply, Saved, Selected, Traits};
+use super::command::{Command, Opening, Returns, Seat};
+use super::conversation::Conversation;
+use super::record::Record;
+use super::truth::{State, Truth, follows};
+use crate::link::LinkOptions;
+use crate::script::{ACCOUNT, Ground, MemoryGround, Octets, Outside, block_on};
+
+/// States brought up to date at the end of a run, at most.
+const STATES_AT_THE_END: usize = 24;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Steps taken.
+    pub steps: u64,
+    /// Commands answered.
+    pub commands: u64,
+    /// States from which a client went on, and arrived.
+    pub resyncs: u64,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug)]
+pub(super) struct Broken {
+    /// Steps taken, the failing one included.
+    pub(super) steps: usize,
+    pub(super) why: String,
+    pub(super) script: String,
+}
+
+type Done = Result<(), String>;
+
+pub(super) struct Game {
+    ground: MemoryGround,
+    account: Arc<AccountStore>,
+    truth: Truth,
+    features: Vec<String>,
+    seats: Vec<Traits>,
+    clients: Vec<Option<Client>>,
+    states: Vec<Saved>,
+    texts: BTreeMap<MessageId, Option<String>>,
+    /// The session that was told that a message is \Recent to it.
+    recent: BTreeMap<(MailboxId, u32), String>,
+    record: Record,
+    sessions: usize,
+    serial: usize,
+    counts: Counts,
+    /// Whether what failed is the last response that was heard.
+    heard_wrong: bool,
+}
+
+/// What clients may enable here: what the server announces.
+pub(super) fn announced() -> Result<Vec<String>, String> {
+    let mut ground = MemoryGround::new(LinkOptions::default())?;
+    let mut scout = Conversation::open(&mut ground, "scout".into(), Record::default())?;
+    let features = scout.announced()?;
+    scout.disconnect();
+    Ok(features)
+}
+
+/// What each client enables.
+pub(super) fn traits(seed: u64, clients: usize, features: &[String]) -> Vec<Traits> {
+    let mut dice = Dice::new(seed ^ 0x7261_6974_7300);
+    let has = |name: &str| features.iter().any(|feature| feature == name);
+    let one = |_| Traits {
+        rev2: has("IMAP4REV2") && dice.once_in(2),
+        condstore: has("CONDSTORE") && dice.once_in(3),
+        qresync: has("QRESYNC") && dice.once_in(2),
+        uid_only: has("UIDONLY") && dice.once_in(6),
+    };
+    (0..clients).map(one).collect()
+}
+
+/// What came of a command, as a whole.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    /// Whether all it did was foreseen.
+    certain: bool,
+    ok: bool,
+}
+
+/// Plays a run to its end.
+pub(super) fn play(features: &[String], seats: &[Traits], steps: &[Step], title: &str) -> Result<Counts, Broken> {
+    let early = |why: String| Broken { steps: 0, why, script: String::new() };
+    let mut game = Game::new(features, seats).map_err(early)?;
+    for (at, step) in steps.iter().enumerate() {
+        game.counts.steps += 1;
+        game.step(step).map_err(|why| game.broken(at + 1, why, title))?;
+    }
+    game.finish().map_err(|why| game.broken(steps.len(), why, title))?;
+    Ok(game.counts)
+}
+
+impl Game {
+    fn new(features: &[String], seats: &[Traits]) -> Result<Self, String> {
+        let mut ground = MemoryGround::new(LinkOptions::default())?;
+        let record = Record::default();
+        let new = Outside::Mailbox { account: ACCOUNT.into(), name: "Work".into() };
+        ground.outside(&new, &[]).map_err(|refusal| format!("{refusal:?}"))?;
+        record.mailbox("Work");
+        let account = block_on(async {
+            let account = ground.store().account_named(ACCOUNT).await?.ok_or(columba_store::StoreError::NotFound)?;
+            ground.store().open_account(account.id).await
+        });
+        let account = account.map_err(|error| error.to_string())?;
+        let mut game = Self {
+            ground,
+            account,
+            truth: Truth::default(),
+            features: features.to_vec(),
+            seats: seats.to_vec(),
+            clients: seats.iter().map(|_| None).collect(),
+            states: Vec::new(),
+            texts: BTreeMap::new(),
+            recent: BTreeMap::new(),
+            record,
+            sessions: 0,
+            serial: 0,
+            counts: Counts::default(),
+            heard_wrong: false,
+        };
+        game.truth = game.look()?;
+        for _ in 0..3 {
+            game.deliver("INBOX", &[])?;
+        }
+        Ok(game)
+    }
+
+    fn broken(&self, steps: usize, why: String, title: &str) -> Broken {
+        let script = self.record.script(title, &why, self.heard_wrong);
+        Broken { steps, why, script }
+    }
+
+    fn look(&self) -> Result<Truth, String> {
+        block_on(Truth::read(&self.account, &self.truth)).map_err(|error| error.to_string())
+    }
+
+    fn step(&mut self, step: &Step) -> Done {
+        let mut dice = Dice::new(step.seed);
+        match step.deed {
+            Deed::Deliver => {
+                let flags = dice.pick(&["", "", "\\Seen", "\\Flagged", "$Work"]).filter(|flag| !flag.is_empty());
+                let name = dice.pick(&NAMES).unwrap_or("INBOX");
+                self.deliver(name, &flags.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
+            }
+            Deed::Clock => {
+                self.record.clock(60);
+                self.ground.advance(Duration::from_secs(60)).map_err(|refusal| format!("{refusal:?}"))?;
+            }
+            Deed::Disconnect => {
+                if let Some(mut client) = self.clients[step.client].take() {
+                    client.talk.disconnect();
+                }
+            }
+            _ => self.turn(step, dice)?,
+        }
+        self.listen(step.client)
+    }
+
+    fn deliver(&mut self, name: &str, flags: &[String]) -> Done {
+        self.serial += 1;
+        let text = format!("Subject: m{0}\r\n\r\nm{0}\r\n", self.serial);
+        if !self.truth.names.contains_key(name) {
+            return Ok(());
+        }
+        let octets = Octets::Given(text.clone().into_bytes());
+        let new = Outside::Message {
+            account: ACCOUNT.into(),
+            mailbox: name.into(),
+            flags: flags.to_vec(),
+            date: None,
+            octets,
+        };
+        self.ground.outside(&new, text.as_bytes()).map_err(|refusal| format!("{refusal:?}"))?;
+        self.record.deliver(name, flags, text.as_bytes());
+        let after = self.look()?;
+        follows(&self.truth, &after)?;
+        self.note_new(&after, &[&text]);
+        self.truth = after;
+        Ok(())
+    }
+
+    /// Remembers the bodies of messages that have just come, in the order they came. One that is gone again already is
+    /// not missed, but then nobody can tell which one it was.
+    fn note_new(&mut self, after: &Truth, texts: &[&str]) {
+        let rows = after.boxes.values().flat_map(|state| state.rows.values());
+        let new: BTreeSet<MessageId> =
+            rows.map(|row| row.message).filter(|message| !self.texts.contains_key(message)).collect();
+        let known = new.len() == texts.len();
+        for (at, message) in new.into_iter().enumerate() {
+            let text = texts.get(at).filter(|_| known);
+            let body = text.and_then(|text| text.split_once("\r\n\r\n")).map(|(_, body)| body.to_owned());
+            self.texts.insert(message, body);
+        }
+    }
+
+    /// The client of a seat, connected.
+    fn seated(&mut self, seat: usize) -> Result<Client, String> {
+        if let Some(client) = self.clients[seat].take().filter(|client| !client.talk.gone) {
+            return Ok(client);
+        }
+        self.sessions += 1;
+        let name = format!("{}{}", char::from(b'a' + (seat % 26) as u8), self.sessions);
+        let talk = Conversation::open(&mut self.ground, name, self.record.clone())?;
+        Client::connect(talk, self.seats[seat], &self.features)
+    }
+
+    fn turn(&mut self, step: &Step, dice: Dice) -> Done {
+        let mut client = self.seated(step.client)?;
+        let done = self.turn_of(&mut client, step, dice);
+        self.clients[step.client] = Some(client);
+        done
+    }
+
+    fn turn_of(&mut self, client: &mut Client, step: &Step, dice: Dice) -> Done {
+        if step.deed == Deed::Idle && client.idling.is_none() && client.selected.is_some() {
+            self.heard_wrong = true;
+            // What was pending comes after the continuation request: that is listened to in a moment.
+            client.idle()?;
+            self.heard_wrong = false;
+            return Ok(());
+        }
+        if client.idling.is_some() {
+            self.heard_wrong = true;
+            let reply = client.done()?;
+            self.heard_wrong = false;
+            self.after_idle(client, &reply)?;
+            if step.deed == Deed::Idle || client.talk.gone {
+                return Ok(());
+            }
+        }
+        self.serial += 1;
+        self.name_states();
+        let mut draw = Draw { dice, client, states: &self.states, serial: self.serial };
+        let commands = draw.commands(step.deed);
+        self.perform(client, &commands)
+    }
+
+    /// States go by the name that their mailbox has now.
+    fn name_states(&mut self) {
+        for state in &mut self.states {
+            let named = self.truth.names.iter().find(|(_, id)| **id == state.mailbox);
+            if let Some((name, _)) = named {
+                state.name.clone_from(name);
+            }
+        }
+    }
+
+    /// Gives commands in one packet, and hears all that comes of them.
+    fn perform(&mut self, client: &mut Client, commands: &[Command]) -> Done {
+        let mut tags = Vec::new();
+        for command in commands {
+            tags.push(client.send(command)?);
+        }
+        let mut expected = self.truth.clone();
+        let (mut certain, mut ok, mut appended) = (true, false, Vec::new());
+        for (tag, command) in tags.iter().zip(commands) {
+            let heard = self.hear(client, tag, command, certain, &mut expected);
+            let heard = heard.map_err(|why| format!("{}: {why}", command.written()))?;
+            (certain, ok) = (certain && heard.certain, heard.ok);
+            if let Command::Append { text, .. } = command
+                && ok
+            {
+                appended.push(text.as_str());
+            }
+            if client.talk.gone {
+                break;
+            }
+        }
+        let after = self.look()?;
+        follows(&self.truth, &after)?;
+        self.note_new(&after, &appended);
+        if certain {
+            check::effect(&expected, &after).map_err(|why| format!("after {:?}: {why}", commands.last()))?;
+        }
+        self.truth = after;
+        // A refused command need not tell what else is new.
+        if let Some(last) = commands.last()
+            && ok
+        {
+            self.compare(client, last.tells_expunges()).map_err(|why| format!("after {}: {why}", last.written()))?;
+        }
+        Ok(())
+    }
+
+    /// One command's answer; whether `expected` is what the account has become by it. It is not looked at if it was not
+    /// `certain` before.
+    fn hear(
+        &mut self,
+        client: &mut Client,
+        tag: &str,
+        command: &Command,
+        certain: bool,
+        expected: &mut Truth,
+    ) -> Result<Heard, String> {
+        let selected = client.selected.as_ref();
+        let seat = Seat {
+            mailbox: selected.and_then(|selected| selected.mailbox),
+            read_only: selected.is_some_and(|selected| selected.read_only),
+        };
+        let known: Vec<u32> = selected.map(|selected| selected.belief.uids().collect()).unwrap_or_default();
+        let before = expected.clone();
+        let knows_uids = selected.is_some_and(|selected| selected.belief.knows_uids());
+        let mut foreseen = if certain { command.foresee(expected, seat, &known) } else { None };
+        if let Some(foreseen) = foreseen.as_mut().filter(|_| !knows_uids) {
+            foreseen.found = None;
+        }
+        let resumed = match command {
+            Command::Select(Opening { resync: Some((_, at)), .. }) => self.states.get(*at).cloned(),
+            _ => None,
+        };
+        self.heard_wrong = true;
+        let reply = client.hear(tag, command, resumed.as_ref())?;
+        self.counts.commands += 1;
+        match reply.word.as_str() {
+            "BYE" => {
+                self.bye(seat.mailbox)?;
+                return Ok(Heard { certain: false, ok: false });
+            }
+            "BAD" => return Err("answered with BAD".into()),
+            "NO" => expected.clone_from(&before),
+            _ => {}
+        }
+        if let Some(foreseen) = &foreseen {
+            let ground = check::Ground { before: &before, texts: &self.texts };
+            check::reply(command, foreseen, &reply, client, &ground)?;
+        }
+        if let Command::Fetch { vanished: Some(at), .. } = command
+            && let Some(state) = self.states.get(*at)
+            && certain
+        {
+            check::changes(state, &reply, &before, &known)?;
+            self.counts.resyncs += 1;
+        }
+        let certain = foreseen.is_some();
+        let found = foreseen.and_then(|foreseen| foreseen.found);
+        self.note(client, command, &reply, found, (&before, expected))?;
+        self.heard_wrong = false;
+        Ok(Heard { certain, ok: reply.word == "OK" })
+    }
+
+    /// Takes note of what a command did to its client.
+    fn note(
+        &mut self,
+        client: &mut Client,
+        command: &Command,
+        reply: &Reply,
+        found: Option<Vec<u32>>,
+        (before, after): (&Truth, &Truth),
+    ) -> Done {
+        let qresync = client.traits.qresync;
+        let gone = |selected: &mut Selected| selected.mailbox.is_some_and(|id| after.state(id).is_none());
+        if matches!(command, Command::Delete(_)) && client.selected.as_mut().is_some_and(gone) {
+            // A client that deletes the mailbox it has selected has none selected afterwards.
+            client.selected = None;
+        }
+        let Some(selected) = &mut client.selected else { return Ok(()) };
+        match command {
+            Command::Select(opening) if reply.word == "OK" => {
+                let (id, state) = before.named(&opening.name).ok_or("a mailbox was opened that is not there")?;
+                selected.mailbox = Some(id);
+                opened(state, selected, reply)?;
+                self.counts.resyncs += u64::from(opening.resync.is_some());
+            }
+            Command::Search { returns: Some(returns @ Returns { save: true, .. }), .. } => {
+                selected.saved = match found {
+                    _ if reply.word != "OK" => Some(Vec::new()),
+                    Some(found) => Some(returns.saved(&found)),
+                    None => None,
+                };
+            }
+            Command::Expunge { .. } if reply.word == "OK" && qresync => {
+                // RFC 7162 §3.2.7
+                let count =
+                    |truth: &Truth| selected.mailbox.and_then(|id| truth.state(id)).map(|state| state.rows.len());
+                let said = reply.code.iter().any(|code| code.name == "HIGHESTMODSEQ");
+                if count(before) != count(after) && !said {
+                    return Err("EXPUNGE without HIGHESTMODSEQ".into());
+                }
+            }
+            _ => {}
+        }
+        if !selected.read_only {
+            for uid in &reply.recent {
+                // RFC 3501 §2.3.2
+                let place = selected.mailbox.map(|id| (id, *uid));
+                let first = place.map(|place| self.recent.entry(place).or_insert_with(|| client.talk.name.clone()));
+                if let Some(first) = first.filter(|first| **first != client.talk.name) {
+                    return Err(format!("UID {uid} is \\Recent to {} and to {first}", client.talk.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection may be ended only because its mailbox is gone.
+    fn bye(&mut self, mailbox: Option<MailboxId>) -> Done {
+        let now = self.look()?;
+        match mailbox.is_some_and(|id| now.state(id).is_none()) {
+            true => Ok(()),
+            false => Err("the connection was ended without a reason".into()),
+        }
+    }
+
+    /// A client that could be told everything believes the truth; what it knows then is kept, if it is enough.
+    fn compare(&mut self, client: &Client, told_all: bool) -> Done {
+        let Some(selected) = &client.selected else { return Ok(()) };
+        check::belief(selected, &self.truth, told_all)?;
+        let (Some(mailbox), true) = (selected.mailbox, client.traits.qresync && selected.point > 0) else {
+            return Ok(());
+        };
+        let same = |state: &Saved| state.mailbox == mailbox && state.point == selected.point;
+        if selected.belief.knows_all() && !self.states.iter().any(same) {
+            self.states.push(Saved {
+                mailbox,
+                name: selected.name.clone(),
+                uid_validity: selected.uid_validity,
+                point: selected.point,
+                list: selected.belief.list().to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    fn after_idle(&mut self, client: &Client, reply: &Reply) -> Done {
+        if reply.word == "BYE" {
+            return self.bye(client.selected.as_ref().and_then(|selected| selected.mailbox));
+        }
+        match &client.selected {
+            Some(selected) => check::belief(selected, &self.truth, true).map_err(|why| format!("idling: {why}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Everybody listens: who idles is told at once, and nobody else is told anything.
+    fn listen(&mut self, actor: usize) -> Done {
+        for seat in 0..self.clients.len() {
+            let Some(mut client) = self.clients[seat].take() else { continue };
+            self.heard_wrong = true;
+            let heard = client.listen();
+            let idles = client.idling.is_some();
+            let done = heard.and_then(|reply| {
+                self.heard_wrong = false;
+                if idles { self.after_idle(&client, &reply) } else { Ok(()) }
+            });
+            done.map_err(|why| format!("{} after a turn of {actor}: {why}", client.talk.name))?;
+            self.clients[seat] = Some(client);
+        }
+        Ok(())
+    }
+
+    /// Asks everybody once more, and goes on from the states that were kept.
+    fn finish(&mut self) -> Done {
+        for seat in 0..self.clients.len() {
+            let Some(mut client) = self.clients[seat].take() else { continue };
+            self.last_words(&mut client).map_err(|why| format!("in the end, {}: {why}", client.talk.name))?;
+            client.talk.disconnect();
+        }
+        let states = self.states.len();
+        let every = states.div_ceil(STATES_AT_THE_END).max(1);
+        let chosen: Vec<usize> = (0..states).step_by(every).collect();
+        if !chosen.is_empty() {
+            self.name_states();
+            let seat = self.seats.iter().position(|traits| traits.qresync).unwrap_or(0);
+            let mut client = self.seated(seat)?;
+            for at in chosen {
+                let mut dice = Dice::new(at as u64);
+                let parameter = actions::resync_parameter(&self.states[at], &mut dice, client.traits.uid_only);
+                let name = self.states[at].name.clone();
+                let opening = Opening { name, read_only: false, condstore: false, resync: Some((parameter, at)) };
+                self.perform(&mut client, &[Command::Select(opening)])?;
+            }
+            client.talk.disconnect();
+        }
+        self.ground.finish()
+    }
+
+    fn last_words(&mut self, client: &mut Client) -> Done {
+        if client.talk.gone {
+            return Ok(());
+        }
+        if client.idling.is_some() {
+            let reply = client.done()?;
+            self.after_idle(client, &reply)?;
+        }
+        self.perform(client, &[Command::Noop])?;
+        if client.talk.gone || client.selected.is_none() {
+            return Ok(());
+        }
+        let mut draw = Draw { dice: Dice::new(0), client, states: &[], serial: 0 };
+        let commands = draw.commands(Deed::Learn);
+        self.perform(client, &commands)?;
+        match &client.selected {
+            Some(selected) => check::belief(selected, &self.truth, true),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What SELECT says of the mailbox (RFC 9051 §6.3.2).
+fn opened(state: &State, selected: &Selected, reply: &Reply) -> Done {
+    let code = |name: &str| reply.untagged.iter().find(|code| code.name == name).and_then(|code| code.number());
+    if reply.exists != Some(state.rows.len() as u32) {
+        return Err(format!("EXISTS is {:?}, and there are {} messages", reply.exists, state.rows.len()));
+    }
+    if code("UIDVALIDITY") != Some(state.uid_validity.into()) || code("UIDNEXT") != Some(state.uid_next.into()) {
+        return Err("UIDVALIDITY or UIDNEXT are not the mailbox's".into());
+    }
+    if code("HIGHESTMODSEQ").is_some_and(|highest| state.highest > 0 && highest != state.highest) {
+        return Err(format!("HIGHESTMODSEQ is {:?}, and should be {}", code("HIGHESTMODSEQ"), state.highest));
+    }
+    let unseen = state.rows.values().position(|row| !row.flags.contains("\\seen")).map(|place| place as u64 + 1);
+    if code("UNSEEN").is_some_and(|number| Some(number) != unseen || selected.belief.uid_only) {
+        return Err(format!("[UNSEEN {:?}], and the first is {unseen:?}", code("UNSEEN")));
+    }
+    Ok(())
+}
