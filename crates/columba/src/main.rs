@@ -23,7 +23,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use cli::{Cli, Command};
 use failure::Failure;
@@ -56,10 +58,11 @@ fn start(cli: Cli) -> Result<(), Failure> {
 fn start_logging(cli: &Cli) -> Result<(), Failure> {
     let usual = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
     let filter = cli.log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(usual);
-    let filter = EnvFilter::try_new(filter).map_err(|error| {
+    let filter: Targets = filter.parse().map_err(|error| {
         Failure::new(format!("--log {filter}: {error}")).hint("write error, warn, info, debug or trace")
     })?;
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     Ok(())
 }
