@@ -28,6 +28,7 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
     "LITERAL+",
     "MOVE",
     "NAMESPACE",
+    "NOTIFY",
     "OBJECTID",
     "PREVIEW",
     "PARTIAL",

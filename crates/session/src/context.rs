@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use columba_store::{AccountStore, Mailbox, Snapshot};
-use columba_types::{MailboxName, UidSet};
+use columba_types::{MailboxId, MailboxName, UidSet};
 use columba_wire::{Code, MessageSet, Numbering, PrintMode, Printer, RawMailbox, Status};
 
 use crate::channel::{Channel, Ended};
+use crate::notify::Own;
 use crate::reply::{Done, Failure};
 use crate::services::{Peer, Services};
 use crate::state::{Login, Selected, State, Told};
@@ -20,6 +21,10 @@ pub(crate) struct Context<'s, 'c> {
     pub(crate) channel: &'s mut Channel<'c>,
     /// What the command has told of flags.
     pub(crate) told: Told,
+    /// What the command changes itself.
+    pub(crate) own: Own,
+    /// The mailbox that was selected when the command began, if something of it was not told and is followed.
+    pub(crate) left: Option<MailboxId>,
 }
 
 impl<'c> Context<'_, 'c> {
@@ -107,15 +112,23 @@ impl<'c> Context<'_, 'c> {
             return;
         }
         // With a mailbox selected already, it has to be told where it stands.
-        if let Ok(complete) = self.selected().map(|selected| selected.view.complete()) {
+        if let Ok(complete) = self.selected().map(|selected| selected.complete()) {
             let text = "Everything is told up to here";
             self.printer().untagged(Status::Ok, Some(&Code::HighestModSeq(complete)), text);
         }
     }
 
+    /// Notes what of the selected mailbox is not told, should the command leave it and others than the selected be followed.
+    pub(crate) fn note_left(&mut self) {
+        let Some(login) = self.state.login.as_deref() else { return };
+        let follows = login.notify.as_ref().is_some_and(|notify| notify.follower.is_some());
+        let selected = login.selected.as_deref().filter(|selected| follows && selected.has_untold());
+        self.left = selected.map(|selected| selected.id);
+    }
+
     /// Notes that the flags of `uids` have been told as `snapshot` has them.
     pub(crate) fn note_told(&mut self, uids: UidSet, snapshot: &Snapshot) {
-        self.told = Told { uids, up_to: snapshot.head.highest_modseq };
+        self.told = Told { uids, up_to: snapshot.head.highest_modseq, ..Told::default() };
     }
 
     pub(crate) async fn relieve(&mut self) -> Result<(), Ended> {

@@ -15,6 +15,8 @@ mod compression;
 mod context;
 pub mod delivery;
 mod link;
+mod news;
+mod notify;
 mod pattern;
 mod reply;
 mod services;
@@ -24,6 +26,7 @@ mod subset;
 mod sync;
 mod table;
 mod view;
+mod waiting;
 
 pub use compression::Compressors;
 pub use link::{Link, Stop};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use columba_store::StoreError;
+use columba_types::ModSeq;
 use columba_wire::{Code, Printer, Status, Tag};
 
 use crate::channel::Ended;
@@ -20,6 +21,14 @@ pub(crate) struct Done {
 impl Done {
     pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self { code: None, text: text.into() }
+    }
+
+    /// Without a HIGHESTMODSEQ above what the client has been told (RFC 7162 §3.2).
+    pub(crate) fn told_up_to(self, complete: ModSeq) -> Self {
+        match self.code {
+            Some(Code::HighestModSeq(modseq)) if modseq > complete => Self { code: None, ..self },
+            _ => self,
+        }
     }
 
     pub(crate) fn with(code: Code, text: impl Into<Cow<'static, str>>) -> Self {

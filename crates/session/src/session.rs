@@ -9,18 +9,21 @@ use columba_wire::{
 };
 use columba_wire::{Numbering, Status, Tag, parse_append_head, parse_command};
 use futures_util::future::BoxFuture;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::capability;
 use crate::channel::{Buffers, Channel, Compression, Ended};
 use crate::commands;
 use crate::context::Context;
 use crate::link::{Link, Stop};
+use crate::news::{tell, tell_between};
+use crate::notify::Own;
 use crate::reply::{Failure, Outcome, print_tagged};
 use crate::services::{Peer, Security, Services};
-use crate::state::{State, Told};
-use crate::sync::{Sync, sync};
+use crate::state::{Login, State, Told};
+use crate::sync::Sync;
 use crate::table::{CommandSpec, Expunges, PhaseKind, name_of, spec};
+use crate::waiting::{Woken, wait};
 
 /// One client's session. It outlives the link it runs on when TLS takes over.
 #[derive(Debug)]
@@ -83,8 +86,16 @@ impl Session {
             turn.greet(&mut channel);
         }
         let ended = loop {
-            let frame = match channel.frame().await {
-                Ok(frame) => frame,
+            let frame = match turn.is_notified() {
+                false => channel.frame().await.map(Some),
+                true => turn.boxed_frame_or_news(&mut channel).await,
+            };
+            let frame = match frame {
+                Ok(Some(frame)) => frame,
+                Ok(None) => {
+                    _ = channel.flush().await;
+                    return End::Closed;
+                }
                 Err(ended) => break ended,
             };
             match turn.boxed_frame(&mut channel, frame).await {
@@ -136,6 +147,53 @@ impl Turn<'_> {
         _ = channel.flush().await;
     }
 
+    /// Whether the client is to be told of changes while it gives no command.
+    fn is_notified(&self) -> bool {
+        self.state.login.as_ref().is_some_and(|login| login.is_notified())
+    }
+
+    /// In a box, so that those who only wait hold no room for it.
+    fn boxed_frame_or_news<'t>(
+        &'t mut self,
+        channel: &'t mut Channel<'_>,
+    ) -> BoxFuture<'t, Result<Option<Frame>, Ended>> {
+        Box::pin(self.frame_or_news(channel))
+    }
+
+    /// The next frame; until it comes the client is told what NOTIFY asked for (RFC 5465 §3.1). `None` when the connection
+    /// is to be closed.
+    async fn frame_or_news(&mut self, channel: &mut Channel<'_>) -> Result<Option<Frame>, Ended> {
+        let deadline = channel.elapsed() + limits::IDLE_AUTHENTICATED;
+        let mut woken = Woken::Changes;
+        loop {
+            if let Some(frame) = channel.frame_at_hand() {
+                return Ok(Some(frame));
+            }
+            if !channel.framer.is_idle() {
+                // Nothing is told in the middle of a command: its rest is not far.
+                return channel.frame().await.map(Some);
+            }
+            match woken {
+                Woken::Octets => {}
+                Woken::KeepAlive => {
+                    channel.printer(self.state.enabled.print_mode()).untagged(Status::Ok, None, "Still here");
+                }
+                Woken::Changes => match tell_between(&mut self.context(channel)).await {
+                    Ok(()) => {}
+                    Err(Failure::Ended(ended)) => return Err(ended),
+                    Err(Failure::Bye(code, text)) => return self.bye(channel, code, &text).map(|_| None),
+                    // It is tried again with the next change or command.
+                    Err(Failure::No(_, why) | Failure::Bad(_, why)) => {
+                        warn!(connection = self.peer.connection, %why, "changes could not be told");
+                    }
+                },
+            }
+            channel.flush().await?;
+            let watch = self.state.login.as_deref_mut().and_then(Login::watch);
+            woken = wait(channel, watch, deadline).await?;
+        }
+    }
+
     /// Deals with a frame in a box of its own, so that a connection which waits for its next command holds no room for
     /// running one. Not an async function: that would keep the room for the box's content after all.
     fn boxed_frame<'t>(&'t mut self, channel: &'t mut Channel<'_>, frame: Frame) -> BoxFuture<'t, Result<Next, Ended>> {
@@ -175,7 +233,10 @@ impl Turn<'_> {
                 Err(failure) => Err(failure),
                 Ok(()) => {
                     let outcome = match context.open_selected().await {
-                        Ok(()) => commands::run(&mut context, &tag, body).await,
+                        Ok(()) => {
+                            context.note_left();
+                            commands::run(&mut context, &tag, body).await
+                        }
                         Err(failure) => Err(failure),
                     };
                     let expunges = match spec.expunges {
@@ -184,7 +245,7 @@ impl Turn<'_> {
                         Expunges::UidForm => numbering == Numbering::Uid && !by_number,
                     };
                     let uid = numbering == Numbering::Uid;
-                    settle(&mut context, outcome, Sync { expunges, uid }).await
+                    settle(&mut context, outcome, Sync { expunges, uid, flags: true }).await
                 }
             },
         };
@@ -212,7 +273,7 @@ impl Turn<'_> {
                     let tag = head.tag.clone();
                     let mut context = self.context(channel);
                     let outcome = commands::append::append(&mut context, head, literal).await;
-                    let outcome = settle(&mut context, outcome, Sync { expunges: true, uid: false }).await;
+                    let outcome = settle(&mut context, outcome, Sync { expunges: true, uid: false, flags: true }).await;
                     return self.answer(channel, &tag, outcome).await;
                 }
                 Some(Err(error)) => {
@@ -292,7 +353,8 @@ impl Turn<'_> {
     }
 
     fn context<'t, 'c>(&'t mut self, channel: &'t mut Channel<'c>) -> Context<'t, 'c> {
-        Context { services: self.services, peer: self.peer, state: self.state, channel, told: Told::default() }
+        let Turn { services, peer, state } = self;
+        Context { services, peer, state, channel, told: Told::default(), own: Own::default(), left: None }
     }
 }
 
@@ -326,13 +388,12 @@ async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> O
     if matches!(outcome, Err(Failure::Bye(..) | Failure::Ended(_))) {
         return outcome;
     }
-    let enabled = context.state.enabled;
     let told = std::mem::take(&mut context.told);
-    context.open_selected().await?;
-    let Ok((selected, channel)) = context.selected_and_channel() else { return outcome };
-    let synced = sync(selected, channel, enabled, how, &told).await;
-    selected.rest();
-    synced.and(outcome)
+    tell(context, how, &told).await?;
+    match context.selected() {
+        Ok(selected) => outcome.map(|done| done.told_up_to(selected.complete())),
+        Err(_) => outcome,
+    }
 }
 
 #[cfg(test)]

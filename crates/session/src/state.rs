@@ -7,6 +7,7 @@ use columba_store::{Account, AccountStore, Mailbox, StoreError, Watch};
 use columba_types::{Keyword, MailboxId, ModSeq, UidSet};
 use columba_wire::{NameForm, ParseMode, PrintMode};
 
+use crate::notify::Notify;
 use crate::reply::Failure;
 use crate::services::Pass;
 use crate::table::PhaseKind;
@@ -76,8 +77,29 @@ pub(crate) struct Login {
     pub(crate) account: Account,
     pub(crate) mail: Arc<AccountStore>,
     pub(crate) selected: Option<Box<Selected>>,
+    /// What the client asked to be told unasked; `None` until it gives NOTIFY for the first time.
+    pub(crate) notify: Option<Box<Notify>>,
     /// Held, so that the connection counts.
     pub(crate) _pass: Pass,
+}
+
+impl Login {
+    /// What rings when there may be something to tell: the whole account if other mailboxes are followed, else the
+    /// selected one, if anything is to be told of it.
+    pub(crate) fn watch(&mut self) -> Option<&mut Watch> {
+        let notify = self.notify.as_deref_mut();
+        let selected_wanted = notify.as_ref().is_none_or(|notify| notify.selected.messages);
+        match notify.and_then(|notify| notify.follower.as_mut()) {
+            Some(follower) => Some(follower.watch()),
+            None => self.selected.as_deref_mut().filter(|_| selected_wanted).map(|selected| &mut selected.watch),
+        }
+    }
+
+    /// Whether there is something to tell between commands too (RFC 5465 §3.1).
+    pub(crate) fn is_notified(&self) -> bool {
+        let wanted = |notify: &Notify| notify.follower.is_some() || notify.selected.messages && self.selected.is_some();
+        self.notify.as_deref().is_some_and(wanted)
+    }
 }
 
 impl std::fmt::Debug for Login {
@@ -102,6 +124,8 @@ pub(crate) struct Selected {
     pub(crate) saved: UidSet,
     /// The keywords of the last FLAGS answer.
     pub(crate) keywords: Arc<[Keyword]>,
+    /// Changes of flags were not told from here on, because the client does not want them (RFC 5465 §3.1).
+    pub(crate) flags_untold: Option<ModSeq>,
 }
 
 /// Whether the selected mailbox is at hand.
@@ -120,7 +144,19 @@ impl Selected {
     pub(crate) fn new(mailbox: Arc<Mailbox>, read_only: bool, view: View, keywords: Arc<[Keyword]>) -> Self {
         let (id, watch) = (mailbox.id(), mailbox.watch());
         let open = Open::Ready(mailbox);
-        Self { id, watch, open, read_only, view, recent: UidSet::new(), saved: UidSet::new(), keywords }
+        let (recent, saved) = (UidSet::new(), UidSet::new());
+        Self { id, watch, open, read_only, view, recent, saved, keywords, flags_untold: None }
+    }
+
+    /// Every change up to here is told.
+    pub(crate) fn complete(&self) -> ModSeq {
+        self.flags_untold.map_or(self.view.complete(), |untold| untold.min(self.view.complete()))
+    }
+
+    /// Whether there is something the client has not been told, though it may have happened long ago.
+    pub(crate) fn has_untold(&self) -> bool {
+        let behind = self.mailbox().is_ok_and(|mailbox| mailbox.snapshot().head.highest_modseq > self.view.told());
+        behind || self.view.has_pending() || self.flags_untold.is_some()
     }
 
     /// The mailbox; an error that ends the connection if it was deleted.
@@ -154,4 +190,6 @@ impl Selected {
 pub(crate) struct Told {
     pub(crate) uids: UidSet,
     pub(crate) up_to: ModSeq,
+    /// Messages the command made \Seen: their flags are told, whether or not the client wants to hear of flags.
+    pub(crate) made_seen: UidSet,
 }

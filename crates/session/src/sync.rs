@@ -17,6 +17,8 @@ pub(crate) struct Sync {
     pub(crate) expunges: bool,
     /// Whether FETCH has to carry the UID: after a UID command (RFC 9051 §6.4.9); with rev2 it always does.
     pub(crate) uid: bool,
+    /// Whether changes of flags are told; without NOTIFY they always are.
+    pub(crate) flags: bool,
 }
 
 /// Prints all that is new to the client and may be told. `told` is what the running command has told already.
@@ -54,19 +56,62 @@ pub(crate) async fn sync(
         tell_arrivals(selected, &mut channel.printer(mode), mode)?;
     }
     tell_keywords(selected, &snapshot, &mut channel.printer(mode));
-    if snapshot.head.highest_modseq > since {
-        for record in snapshot.changed_since(since).filter(|r| r.uid.value() <= known_to) {
+    let flags_since = if how.flags { selected.flags_untold.take().unwrap_or(since) } else { since };
+    if how.flags && snapshot.head.highest_modseq > flags_since {
+        for record in snapshot.changed_since(flags_since).filter(|r| r.uid.value() <= known_to) {
             if record.modseq <= told.up_to && told.uids.contains(record.uid.value()) {
                 continue;
             }
             tell_flags(selected, &snapshot, record, &mut channel.printer(mode), enabled, how.uid);
             channel.relieve().await?;
         }
+    } else if snapshot.head.highest_modseq > since {
+        let is_untold = |record: &Record| {
+            let uid = record.uid.value();
+            let told = told.made_seen.contains(uid) || record.modseq <= told.up_to && told.uids.contains(uid);
+            uid <= known_to && !told
+        };
+        if snapshot.changed_since(since).any(is_untold) {
+            selected.flags_untold.get_or_insert(since);
+        }
+        tell_made_seen(selected, &snapshot, channel, enabled, told).await?;
     }
-    if enabled.condstore && selected.view.has_pending() {
-        // RFC 7162 §3.2: mod-sequences told so far may be above those of EXPUNGEs that cannot be told yet.
-        let complete = Code::HighestModSeq(selected.view.complete());
+    if enabled.condstore && selected.complete() < selected.view.told() {
+        // RFC 7162 §3.2: mod-sequences told so far may be above those of what cannot be told yet.
+        let complete = Code::HighestModSeq(selected.complete());
         channel.printer(mode).untagged(Status::Ok, Some(&complete), "Everything is told up to here");
+    }
+    Ok(())
+}
+
+/// What only the client's own command has to say, while nothing else is wanted (RFC 5465 §3.1, SELECTED NONE): the
+/// messages it expunged, and those it made \Seen. All else stays to be told.
+pub(crate) async fn tell_own(
+    selected: &mut Selected,
+    channel: &mut Channel<'_>,
+    enabled: Enabled,
+    expunged: &UidSet,
+    told: &Told,
+) -> Result<(), Failure> {
+    if !expunged.is_empty() {
+        let (last_uid, modseq) = (selected.view.seen_to(), selected.view.told());
+        selected.view.absorb(&News { expunged, arrived: &UidSet::new(), last_uid, modseq });
+        tell_expunges(selected, channel, enabled).await?;
+    }
+    let snapshot = selected.mailbox()?.snapshot();
+    tell_made_seen(selected, &snapshot, channel, enabled, told).await
+}
+
+async fn tell_made_seen(
+    selected: &Selected,
+    snapshot: &Snapshot,
+    channel: &mut Channel<'_>,
+    enabled: Enabled,
+    told: &Told,
+) -> Result<(), Failure> {
+    for record in snapshot.records_in(&told.made_seen) {
+        tell_flags(selected, snapshot, record, &mut channel.printer(enabled.print_mode()), enabled, true);
+        channel.relieve().await?;
     }
     Ok(())
 }

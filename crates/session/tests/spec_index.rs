@@ -187,6 +187,7 @@ fn arguments(command: &str) -> &'static str {
         "LOGIN" => " bob wrong",
         "ENABLE" => " X-NONE",
         "COMPRESS" => " DEFLATE",
+        "NOTIFY" => " NONE",
         "SELECT" | "EXAMINE" => " INBOX",
         "CREATE" | "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" => " x",
         "RENAME" => " x y",

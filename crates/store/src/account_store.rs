@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::codec;
 use crate::codec::small::{TreeState, decode_format, decode_name, decode_tree};
 use crate::engine::{EngineError, Partition};
+use crate::feed::{Feed, TreeNews};
 use crate::incoming::Incoming;
 use crate::mailbox::{Mailbox, Room, load};
 use crate::memory::lock;
@@ -38,6 +39,7 @@ pub struct AccountStore {
     slots: Mutex<HashMap<MailboxId, Arc<Slot>>>,
     tree: RwLock<Arc<Tree>>,
     pub(crate) tree_bell: Arc<Bell>,
+    pub(crate) feed: Feed,
     /// One change of the tree at a time.
     pub(crate) tree_turn: tokio::sync::Mutex<()>,
     pub(crate) tree_line: Mutex<TreeLine>,
@@ -71,6 +73,7 @@ impl AccountStore {
             slots: Mutex::default(),
             tree: RwLock::default(),
             tree_bell: Bell::new(),
+            feed: Feed::new(),
             tree_turn: tokio::sync::Mutex::default(),
             tree_line: Mutex::default(),
             tree_heard: Notify::new(),
@@ -121,7 +124,11 @@ impl AccountStore {
         lock(&self.tree_line).state = state;
         lock(&self.tree_line).stale = false;
         if before.version != state.version {
+            let mut names = entries.iter().map(|(name, entry)| (name.clone(), Some(entry.clone()))).collect();
+            gone_names(&before, &mut names);
+            let news = TreeNews::of(&before, &names);
             self.edit_tree(|tree| *tree = Tree::new(entries, state.version));
+            self.feed.tell_of_tree(news);
         }
         Ok(())
     }
@@ -166,6 +173,7 @@ impl AccountStore {
             }
         }
         self.tree_bell.ring();
+        self.feed.ring();
     }
 
     /// Ids that are no mailbox's leave nothing behind here.
@@ -298,6 +306,13 @@ async fn last_message_from(core: &Core, partition: Partition) -> Result<u64, Sto
         }
     }
     Ok(low)
+}
+
+/// Adds the names of a tree that are not among `names`, as gone.
+fn gone_names(before: &Tree, names: &mut BTreeMap<MailboxName, Option<TreeEntry>>) {
+    let gone: Vec<MailboxName> =
+        before.iter().map(|(name, _)| name).filter(|name| !names.contains_key(*name)).cloned().collect();
+    names.extend(gone.into_iter().map(|name| (name, None)));
 }
 
 /// Reads an account's tree: one state, because every change of a name changes the tree's version.

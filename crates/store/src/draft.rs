@@ -9,6 +9,7 @@ use columba_types::{Flag, Flags, Keyword, KeywordBits, ModSeq, Uid, UidSet};
 
 use crate::codec;
 use crate::engine::{Batch, Expect};
+use crate::feed::MailboxNews;
 use crate::keys;
 use crate::line::Pending;
 use crate::page::Page;
@@ -33,6 +34,8 @@ pub(crate) struct Draft {
     /// Keys of pages to delete.
     gone: BTreeSet<u32>,
     expunged: Vec<Record>,
+    /// Whether flags of records that were there were changed.
+    reflagged: bool,
     /// Keyword bits this change uses, whether or not a record has them yet.
     claimed: KeywordBits,
     reused: KeywordBits,
@@ -58,6 +61,7 @@ impl Draft {
             dirty: BTreeSet::new(),
             gone: BTreeSet::new(),
             expunged: Vec::new(),
+            reflagged: false,
             claimed: KeywordBits::NONE,
             reused: KeywordBits::NONE,
         }
@@ -127,6 +131,7 @@ impl Draft {
                         continue;
                     }
                     changed.push(record.uid.value());
+                    self.reflagged = true;
                     self.dirty.insert(page.key);
                     self.head.discount(record);
                     let new = Record { flags, modseq, ..*record };
@@ -250,8 +255,9 @@ impl Draft {
             change.dropped.iter().for_each(|key| batch.delete(keys::log(id, *key)));
         }
         batch.put(keys::head(id), codec::head::encode(&self.head, version));
+        let news = Some(MailboxNews::of(&self.base.head, &self.head, &self.expunged, self.reflagged));
         let snapshot = Snapshot { head: self.head, pages: self.pages, log: self.log, version };
-        Pending { version, snapshot: Some(Arc::new(snapshot)), ghosts: self.expunged, reused: self.reused }
+        Pending { version, snapshot: Some(Arc::new(snapshot)), ghosts: self.expunged, news, reused: self.reused }
     }
 }
 

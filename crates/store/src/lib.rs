@@ -17,6 +17,7 @@ pub mod conformance;
 mod draft;
 mod engine;
 mod error;
+mod feed;
 mod incoming;
 mod keys;
 mod line;
@@ -47,6 +48,7 @@ pub use engine::{
     Key, Partition, SegmentInfo,
 };
 pub use error::StoreError;
+pub use feed::{Followed, Follower, MailboxNews, News, TreeNews, UidSpan};
 pub use incoming::{Incoming, StoredBytes};
 pub use mailbox::{CatchUp, Mailbox};
 pub use memory::{MemoryBlobs, MemoryEngine};

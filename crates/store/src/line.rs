@@ -18,6 +18,7 @@ use tokio::sync::{MutexGuard, OwnedSemaphorePermit};
 use crate::StoreError;
 use crate::draft::Draft;
 use crate::engine::{Batch, CommitError, Done};
+use crate::feed::{MailboxNews, News};
 use crate::mailbox::{Room, Shown, load};
 use crate::memory::lock;
 use crate::snapshot::{Record, Snapshot};
@@ -30,6 +31,8 @@ pub(crate) struct Pending {
     pub(crate) snapshot: Option<Arc<Snapshot>>,
     /// What was expunged.
     pub(crate) ghosts: Vec<Record>,
+    /// What those are told who follow the account; `None` where the tree tells it.
+    pub(crate) news: Option<MailboxNews>,
     /// Bits that mean another keyword now.
     pub(crate) reused: KeywordBits,
 }
@@ -63,11 +66,12 @@ impl Shown {
         self.ghosts.add(next.ghosts);
     }
 
-    /// Publishes everything in line up to that version; whether it was there.
-    fn publish_up_to(&mut self, version: u64) -> bool {
+    /// Publishes everything in line up to that version, and adds what is to be told of it; whether it was there.
+    fn publish_up_to(&mut self, version: u64, news: &mut Vec<MailboxNews>) -> bool {
         let Some(at) = self.line.pending.iter().position(|pending| pending.version == version) else { return false };
         for _ in 0..=at {
             if let Some(next) = self.line.pending.pop_front() {
+                news.extend(next.news);
                 self.publish(next);
             }
         }
@@ -107,15 +111,19 @@ impl Room {
             Err(StoreError::NotFound) => None,
             Err(error) => return Err(error),
         };
+        let mut news = Vec::new();
         let mut shown = lock(&self.shown);
         let before = (shown.snapshot.version, shown.deleted);
         match &loaded {
             None => shown.deleted = true,
             Some(snapshot) if snapshot.version == shown.snapshot.version => {}
             // A commit whose outcome was not known did happen.
-            Some(snapshot) if shown.publish_up_to(snapshot.version) => {}
+            Some(snapshot) if shown.publish_up_to(snapshot.version, &mut news) => {}
             // Somebody else's.
-            Some(snapshot) => shown.snapshot = Arc::clone(snapshot),
+            Some(snapshot) => {
+                news.push(MailboxNews::between(&shown.snapshot.head, &snapshot.head));
+                shown.snapshot = Arc::clone(snapshot);
+            }
         }
         shown.line.pending.clear();
         shown.line.stale = false;
@@ -124,9 +132,19 @@ impl Room {
         let tip = loaded.map(|_| Arc::clone(&shown.snapshot));
         drop(shown);
         if changed {
-            self.bell.ring();
+            self.ring(news);
         }
         Ok(tip)
+    }
+
+    /// Wakes those who watch this mailbox, and those who follow the account.
+    fn ring(&self, news: Vec<MailboxNews>) {
+        self.bell.ring();
+        if news.is_empty() {
+            // The mailbox was deleted.
+            self.account.feed.ring();
+        }
+        news.into_iter().for_each(|news| self.account.feed.tell(News::Mailbox(news)));
     }
 
     /// Notes a state that is about to be submitted.
@@ -138,11 +156,12 @@ impl Room {
 
     /// Takes note of what became of a commit that joined the line. Called by the engine.
     pub(crate) fn hear(&self, version: u64, outcome: &Result<(), CommitError>) {
+        let mut news = Vec::new();
         let mut shown = lock(&self.shown);
         shown.line.in_flight = shown.line.in_flight.saturating_sub(1);
         let published = match outcome {
             // It was guarded by what came before it, so all of that happened, too.
-            Ok(()) => shown.publish_up_to(version),
+            Ok(()) => shown.publish_up_to(version, &mut news),
             // It stays in line: a later one, or the next reading, tells.
             Err(CommitError::Indeterminate(_)) => false,
             Err(_) => {
@@ -153,7 +172,7 @@ impl Room {
         shown.line.stale |= outcome.is_err();
         drop(shown);
         if published {
-            self.bell.ring();
+            self.ring(news);
         }
         self.heard.notify_waiters();
     }

@@ -10,6 +10,7 @@ use crate::account_store::AccountStore;
 use crate::codec;
 use crate::codec::small::{Removing, TreeState, encode_format, encode_name, encode_removing, encode_tree};
 use crate::engine::{Batch, CommitError, Done, Expect, Partition};
+use crate::feed::TreeNews;
 use crate::line::Pending;
 use crate::mailbox::{Mailbox, Room};
 use crate::memory::lock;
@@ -368,7 +369,7 @@ impl AccountStore {
                 batch.delete(keys::head(room.id));
                 batch.put(keys::removing(room.id), encode_removing(&removing));
                 let (snapshot, ghosts, reused) = (None, Vec::new(), columba_types::KeywordBits::NONE);
-                room.join_line(Pending { version, snapshot, ghosts, reused });
+                room.join_line(Pending { version, snapshot, ghosts, news: None, reused });
             }
             let (sender, outcome) = futures_channel::oneshot::channel();
             let (account, room) = (Arc::clone(self), delete.cloned());
@@ -396,10 +397,12 @@ impl AccountStore {
     /// Takes note of what became of a change of the tree. Called by the engine.
     fn hear_of_tree(&self, outcome: &Result<(), CommitError>, next: TreeState, names: Names) {
         if outcome.is_ok() {
+            let news = TreeNews::of(&self.tree(), &names);
             self.edit_tree(|tree| {
                 names.into_iter().for_each(|(name, entry)| tree.set(name, entry));
                 tree.version = next.version;
             });
+            self.feed.tell_of_tree(news);
         }
         let mut line = lock(&self.tree_line);
         line.in_flight = false;

@@ -34,6 +34,15 @@ pub const SEARCH_KEYS: usize = 4096;
 pub const SET_RANGES: usize = 16 * 1024;
 /// Items in any other list of a command: flags, header names, FETCH items, patterns. Answer: tagged BAD.
 pub const LIST_ITEMS: usize = 1024;
+/// Mailboxes named in one NOTIFY (RFC 5465 §6.5, §6.6); a whole account is followed by one word. Answer: tagged BAD for one
+/// list, `NO [NOTIFICATIONOVERFLOW]` for all of them together.
+pub const NOTIFY_MAILBOXES: usize = 10_000;
+/// Octets of those names, which the session keeps. Answer: `NO [NOTIFICATIONOVERFLOW]`.
+pub const NOTIFY_NAME_BYTES: usize = 256 * 1024;
+/// Groups of events in one NOTIFY: each is looked at for each change. Answer: `NO [NOTIFICATIONOVERFLOW]`.
+pub const NOTIFY_GROUPS: usize = 64;
+/// Items and header fields that NOTIFY fetches of new messages, which the session keeps. Answer: `NO [NOTIFICATIONOVERFLOW]`.
+pub const NOTIFY_FETCH_BYTES: usize = 16 * 1024;
 /// Fields of the ID command (RFC 2971 §3.3: 30) and octets of a value (1024).
 pub const ID_FIELDS: usize = 30;
 /// Octets of an ID value.
@@ -119,6 +128,9 @@ pub const LOG_PAGE_RANGES: usize = 256;
 pub const LOG_EXPUNGED_UIDS: u64 = 100_000;
 /// Messages of one commit when many are changed: COPY, MOVE and import go in steps of this.
 pub const COMMIT_MESSAGES: usize = 1_000;
+/// Changes of an account kept for those who follow it (about 60 octets each; names count too). One who falls behind
+/// further than this is told `* OK [NOTIFICATIONOVERFLOW]` (RFC 5465 §5.8).
+pub const FEED_NEWS: usize = 1_024;
 /// Commits of a whole store that are in line at its engine; whoever has one more waits for a place, and the engine's own
 /// lines need no bound. A shard takes as many into one transaction.
 pub const COMMIT_QUEUE: usize = 4_096;

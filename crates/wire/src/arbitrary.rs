@@ -223,6 +223,43 @@ fn list() -> impl Strategy<Value = CommandBody> {
     prop_oneof![basic, extended].prop_map(CommandBody::List)
 }
 
+fn notify() -> impl Strategy<Value = CommandBody> {
+    use NotifyEvent::*;
+    let other = || "X-[A-Z0-9$+.-]{0,8}".prop_map(Other);
+    let message_events = (option::of(any::<[bool; 2]>()), option::of(other())).prop_map(|(messages, other)| {
+        let with = |wanted: bool, event| wanted.then_some(event);
+        let [flags, annotations] = messages.unwrap_or_default();
+        let both = messages.is_some().then(|| [MessageExpunge, MessageNew(Vec::new())]);
+        let changes = [with(flags, FlagChange), with(annotations, AnnotationChange), other];
+        both.into_iter().flatten().chain(changes.into_iter().flatten()).collect::<Vec<_>>()
+    });
+    let items = vec(fetch_item().boxed(), 0..3);
+    let selected = (message_events.clone().boxed(), items, any::<bool>()).prop_map(|(mut events, items, delayed)| {
+        events.iter_mut().filter(|event| matches!(event, MessageNew(_))).for_each(|e| *e = MessageNew(items.clone()));
+        let mailboxes = if delayed { MailboxFilter::SelectedDelayed } else { MailboxFilter::Selected };
+        EventGroup { mailboxes, events }
+    });
+    let filter = prop_oneof![
+        select(vec![MailboxFilter::Inboxes, MailboxFilter::Personal, MailboxFilter::Subscribed]),
+        vec(mailbox(), 1..3).prop_map(MailboxFilter::Subtree),
+        vec(mailbox(), 1..3).prop_map(MailboxFilter::Mailboxes),
+    ];
+    let mailbox_events =
+        vec(select(vec![MailboxName, SubscriptionChange, MailboxMetadataChange, ServerMetadataChange]), 0..3);
+    let group = (filter, message_events.boxed(), mailbox_events).prop_map(|(mailboxes, mut events, more)| {
+        events.extend(more);
+        EventGroup { mailboxes, events }
+    });
+    let set = (any::<bool>(), option::of(selected), vec(group, 0..3)).prop_filter_map(
+        "a group at least",
+        |(status, selected, groups)| {
+            let groups: Vec<EventGroup> = selected.into_iter().chain(groups).collect();
+            (!groups.is_empty()).then_some(NotifySet { status, groups })
+        },
+    );
+    option::of(set).prop_map(CommandBody::Notify)
+}
+
 fn connection_body() -> impl Strategy<Value = CommandBody> {
     use CommandBody::*;
     prop_oneof![
@@ -234,6 +271,7 @@ fn connection_body() -> impl Strategy<Value = CommandBody> {
         (octets(), octets()).prop_map(|(user, password)| Login { user, password: Secret(password) }),
         vec(atom(), 1..4).prop_map(Enable),
         "[A-Z0-9-]{1,9}".prop_map(Compress),
+        notify().boxed(),
     ]
 }
 

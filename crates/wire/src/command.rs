@@ -105,6 +105,8 @@ pub enum CommandBody {
     Status { mailbox: RawMailbox, items: Vec<StatusItem> },
     /// RFC 9051 §6.3.13: DONE is not part of it, the session reads it.
     Idle,
+    /// RFC 5465 §3.1; `None` for NOTIFY NONE.
+    Notify(Option<NotifySet>),
     // selected
     /// RFC 3501 §6.4.1
     Check,
@@ -261,6 +263,56 @@ pub enum StatusItem {
     HighestModSeq,
     /// RFC 8474 §4.3
     MailboxId,
+}
+
+/// NOTIFY SET (RFC 5465 §8): what a client wants to be told unasked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotifySet {
+    /// Whether a STATUS of every mailbox is wanted at once.
+    pub status: bool,
+    /// Never empty; at most one is about the selected mailbox.
+    pub groups: Vec<EventGroup>,
+}
+
+/// Some mailboxes, and what to tell of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventGroup {
+    /// Which.
+    pub mailboxes: MailboxFilter,
+    /// MessageNew and MessageExpunge only together, flag changes only with both (RFC 5465 §5). Empty for NONE.
+    pub events: Vec<NotifyEvent>,
+}
+
+/// Which mailboxes a group is about (RFC 5465 §6).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub enum MailboxFilter {
+    Selected,
+    SelectedDelayed,
+    Inboxes,
+    Personal,
+    Subscribed,
+    /// These and all below them; never empty.
+    Subtree(Vec<RawMailbox>),
+    /// Never empty; no wildcards (RFC 5465 §6.6).
+    Mailboxes(Vec<RawMailbox>),
+}
+
+/// What may happen to a mailbox (RFC 5465 §5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub enum NotifyEvent {
+    /// With what to fetch of a new message, which only groups about the selected mailbox may have.
+    MessageNew(FetchItems),
+    MessageExpunge,
+    FlagChange,
+    AnnotationChange,
+    MailboxName,
+    SubscriptionChange,
+    MailboxMetadataChange,
+    ServerMetadataChange,
+    /// One we never heard of, as written.
+    Other(String),
 }
 
 /// SEARCH (RFC 9051 §6.4.4).

@@ -43,6 +43,7 @@ pub(crate) async fn append(context: &mut Context<'_, '_>, head: AppendHead, lite
     let now = DateTime::utc(context.services.store.now_millis().div_euclid(1000));
     let message = delivery.finish(flags, date.unwrap_or(now)).await?;
     let appended = mailbox.append(vec![message]).await.map_err(no_target)?;
+    context.own.arrived(mailbox.id(), &appended.uids);
     Ok(Done::with(Code::AppendUid { validity: appended.uid_validity, uids: appended.uids }, "Appended"))
 }
 

@@ -8,7 +8,8 @@ pub(super) async fn close(context: &mut Context<'_, '_>) -> Outcome {
     let selected = context.selected()?;
     if !selected.read_only {
         let mailbox = context.mailbox()?;
-        mailbox.expunge(None).await?;
+        let expunged = mailbox.expunge(None).await?;
+        context.own.expunged(mailbox.id(), &expunged.uids);
     }
     unselect(context)
 }

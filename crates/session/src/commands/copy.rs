@@ -27,6 +27,7 @@ pub(super) async fn copy(
     let target = target(context, &raw).await?;
     let mailbox = context.mailbox()?;
     let copied = mailbox.copy(&uids, &target).await.map_err(no_target)?;
+    context.own.arrived(target.id(), &copied.to);
     Ok(match copy_uid(&copied) {
         Some(code) => Done::with(code, "Copied"),
         None => Done::new("There was nothing to copy"),

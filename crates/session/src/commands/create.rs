@@ -32,6 +32,7 @@ pub(super) async fn create(
         StoreError::Limit(_) => Failure::no(Code::Limit, "The account has as many mailboxes as it can have"),
         other => other.into(),
     })?;
+    context.own.named(&name);
     if let Some(given) = context.old_name(&raw, &name) {
         let mut line = list_line_of(&mail.tree(), &name);
         line.old_name = Some(given);

@@ -21,6 +21,7 @@ pub(super) async fn delete(context: &mut Context<'_, '_>, raw: RawMailbox) -> Ou
         StoreError::HasChildren => Failure::no(Code::HasChildren, "There are mailboxes below that name"),
         other => other.into(),
     })?;
+    context.own.named(&name);
     let login = context.login()?;
     if login.selected.as_ref().is_some_and(|selected| Some(selected.id) == id) {
         login.selected = None;

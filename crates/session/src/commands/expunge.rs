@@ -22,6 +22,7 @@ pub(super) async fn expunge(context: &mut Context<'_, '_>, uids: Option<MessageS
         None => (None, None),
     };
     let expunged = mailbox.expunge(uids.as_ref()).await?;
+    context.own.expunged(mailbox.id(), &expunged.uids);
     let done = match context.state.enabled.condstore && !expunged.uids.is_empty() {
         // RFC 7162 §3.2.7, §3.2.9. Everything up to it is told before the answer.
         true => Done::with(Code::HighestModSeq(expunged.modseq), "Expunged"),

@@ -1,38 +1,23 @@
 //! IDLE (RFC 9051 §6.3.13, RFC 2177): changes are told the moment they are published.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
-
 use columba_types::limits;
 use columba_wire::{Frame, Status};
 
-use crate::channel::{Channel, Ended};
+use crate::channel::Channel;
 use crate::context::Context;
+use crate::news::tell;
 use crate::reply::{Done, Failure, Outcome};
-use crate::state::Told;
-use crate::sync::{Sync, sync};
+use crate::state::{Login, Told};
+use crate::sync::Sync;
+use crate::waiting::{Woken, wait};
 
-/// What ended one wait.
-enum Woken {
-    Octets,
-    Changes,
-    KeepAlive,
-}
-
-/// Until DONE. Allowed without a selected mailbox, where there is nothing to tell. The continuation comes first, then
-/// whatever was pending (RFC 2177 §3).
+/// Until DONE. Allowed without a selected mailbox, where there is nothing to tell unless NOTIFY asked for it (RFC 5465 §4:
+/// in IDLE just the same is told). The continuation comes first, then whatever was pending (RFC 2177 §3).
 pub(super) async fn idle(context: &mut Context<'_, '_>) -> Outcome {
-    let enabled = context.state.enabled;
     context.printer().continuation("idling");
     let deadline = context.channel.elapsed() + limits::IDLE_AUTHENTICATED;
     loop {
-        context.open_selected().await?;
-        if let Ok((selected, channel)) = context.selected_and_channel() {
-            sync(selected, channel, enabled, Sync { expunges: true, uid: false }, &Told::default()).await?;
-            selected.rest();
-        }
+        tell(context, Sync { expunges: true, uid: false, flags: true }, &Told::default()).await?;
         // DONE may have come in the same packet as IDLE, and the next command in the same packet as DONE.
         while let Some(frame) = context.channel.frame_at_hand() {
             if let Some(outcome) = ended_by(frame, context.channel) {
@@ -40,7 +25,8 @@ pub(super) async fn idle(context: &mut Context<'_, '_>) -> Outcome {
             }
         }
         context.channel.flush().await?;
-        match wait(context, deadline).await? {
+        let watch = context.state.login.as_deref_mut().and_then(Login::watch);
+        match wait(context.channel, watch, deadline).await? {
             Woken::Octets | Woken::Changes => {}
             Woken::KeepAlive => context.printer().untagged(Status::Ok, None, "Still here"),
         }
@@ -60,31 +46,4 @@ fn ended_by(frame: Frame, channel: &mut Channel<'_>) -> Option<Outcome> {
         Frame::Command(_) | Frame::Refused(_) => Some(Err(Failure::bad("Only DONE ends IDLE"))),
         Frame::Data(_) | Frame::DataEnd => None,
     }
-}
-
-/// Waits for octets, changes, or the time to say that we are still here. Silence for longer than the deadline ends the
-/// connection.
-async fn wait(context: &mut Context<'_, '_>, deadline: Duration) -> Result<Woken, Ended> {
-    let channel = &mut *context.channel;
-    let selected = context.state.login.as_deref_mut().and_then(|login| login.selected.as_deref_mut());
-    let left = deadline.saturating_sub(channel.elapsed());
-    channel.set_timer(left.min(limits::IDLE_KEEPALIVE));
-    let changed = async {
-        match selected {
-            Some(selected) => selected.watch.changed().await,
-            None => std::future::pending().await,
-        }
-    };
-    let mut changed = pin!(changed);
-    poll_fn(|cx| {
-        if changed.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(Woken::Changes));
-        }
-        channel.poll_fill(cx).map(|filled| match filled {
-            Ok(()) => Ok(Woken::Octets),
-            Err(Ended::Silent) if left > limits::IDLE_KEEPALIVE => Ok(Woken::KeepAlive),
-            Err(ended) => Err(ended),
-        })
-    })
-    .await
 }

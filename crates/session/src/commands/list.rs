@@ -13,15 +13,15 @@ use crate::reply::{Done, Outcome};
 
 /// One mailbox as it will be printed.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
-    attributes: Vec<&'static str>,
+pub(crate) struct Line {
+    pub(crate) attributes: Vec<&'static str>,
     name: String,
     child_info: bool,
-    pub(super) old_name: Option<String>,
+    pub(crate) old_name: Option<String>,
 }
 
 impl Line {
-    pub(super) fn as_printed(&self) -> ListLine<'_> {
+    pub(crate) fn as_printed(&self) -> ListLine<'_> {
         ListLine {
             attributes: &self.attributes,
             separator: Some(SEPARATOR),
@@ -130,7 +130,7 @@ fn line(tree: &Tree, name: &MailboxName, candidate: &Candidate, list: &List) -> 
 
 /// A name with what is always told of it: whether it exists, has children, and what it is for. Special uses are told
 /// unasked too, since clients expect it (RFC 6154 §2 allows it).
-pub(super) fn list_line_of(tree: &Tree, name: &MailboxName) -> Line {
+pub(crate) fn list_line_of(tree: &Tree, name: &MailboxName) -> Line {
     let mut attributes = Vec::with_capacity(3);
     let entry = tree.get(name);
     if entry.is_none_or(|entry| entry.mailbox.is_none()) {

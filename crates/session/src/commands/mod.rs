@@ -17,6 +17,7 @@ mod login;
 mod lsub;
 mod r#move;
 mod namespace;
+mod notify;
 mod rename;
 mod search;
 mod select;
@@ -25,6 +26,9 @@ mod store;
 mod subscribe;
 mod uid_batches;
 mod unauthenticate;
+
+pub(crate) use fetch::fetch_new;
+pub(crate) use list::list_line_of;
 
 use std::future::ready;
 
@@ -65,6 +69,7 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
         CommandBody::Namespace => Box::pin(ready(namespace::namespace(context))),
         CommandBody::Status { mailbox, items } => Box::pin(status::status(context, mailbox, items)),
         CommandBody::Idle => Box::pin(idle::idle(context)),
+        CommandBody::Notify(set) => Box::pin(notify::notify(context, set)),
         CommandBody::Close => Box::pin(close::close(context)),
         CommandBody::Unselect => Box::pin(ready(close::unselect(context))),
         CommandBody::Expunge { uids } => Box::pin(expunge::expunge(context, uids)),

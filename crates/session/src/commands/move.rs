@@ -20,6 +20,8 @@ pub(super) async fn r#move(
     let target = target(context, &raw).await?;
     let mailbox = context.mailbox()?;
     let moved = mailbox.move_to(&uids, &target).await.map_err(no_target)?;
+    context.own.expunged(mailbox.id(), &moved.from);
+    context.own.arrived(target.id(), &moved.to);
     match copy_uid(&moved) {
         None => Ok(Done::new("There was nothing to move")),
         Some(code) => {

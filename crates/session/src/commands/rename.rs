@@ -24,5 +24,6 @@ pub(super) async fn rename(context: &mut Context<'_, '_>, from: RawMailbox, to: 
         StoreError::Exists => Failure::no(Code::AlreadyExists, "There is a mailbox of that name already"),
         other => other.into(),
     })?;
+    context.own.named(&to);
     Ok(Done::new("Renamed"))
 }

@@ -46,7 +46,7 @@ pub(super) async fn store(
         // Ours was the very next commit, so that nobody else's change hides in the new state of these messages. What
         // others had changed before is told, as it is after both: the client cannot know it (RFC 9051 §6.4.6).
         let others: UidSet = before.changed_since(context.selected()?.view.told()).map(|record| record.uid).collect();
-        context.told = Told { uids: stored.changed.difference(&others), up_to: stored.modseq };
+        context.told = Told { uids: stored.changed.difference(&others), up_to: stored.modseq, ..Told::default() };
     }
     if change.silent && context.state.enabled.condstore {
         tell_modseqs(context, &uids, &stored, change.unchanged_since.is_some()).await?;

@@ -15,5 +15,6 @@ pub(super) async fn subscribe(context: &mut Context<'_, '_>, raw: RawMailbox, on
         return Err(no_such_mailbox(&name));
     }
     mail.subscribe(&name, on).await?;
+    context.own.named(&name);
     Ok(Done::new(if on { "Subscribed" } else { "Not subscribed any more" }))
 }

@@ -307,13 +307,23 @@ impl<'a> Cursor<'a> {
 
     /// `"(" [item *(SP item)] ")"`
     pub(super) fn list<T>(&mut self, expected: &'static str, item: impl Fn(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        self.list_up_to(LIST_ITEMS, expected, item)
+    }
+
+    /// The same with a limit of its own.
+    pub(super) fn list_up_to<T>(
+        &mut self,
+        most: usize,
+        expected: &'static str,
+        item: impl Fn(&mut Self) -> Parsed<T>,
+    ) -> Parsed<Vec<T>> {
         self.expect(b'(', expected)?;
         let mut items = Vec::new();
         while !self.take(b')') {
             if !items.is_empty() {
                 self.expect(b' ', "expected a space or )")?;
             }
-            if items.len() >= LIST_ITEMS {
+            if items.len() >= most {
                 return self.fail("the list has too many items");
             }
             items.push(item(self)?);

@@ -81,7 +81,7 @@ fn fetch_macro(c: &mut Cursor<'_>) -> Option<FetchItems> {
 //                   "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /         (RFC 3501 §9)
 //                   "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE"    (RFC 7162 §7, RFC 8474 §7, RFC 8514 §5)
 //                   "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]                      (RFC 8970 §6)
-fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
+pub(super) fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let at = c.place();
     let name = c.name();
     let section = c.peek() == Some(b'[');

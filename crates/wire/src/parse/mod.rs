@@ -8,6 +8,7 @@ mod date;
 mod fetch;
 mod list;
 mod mailbox;
+mod notify;
 mod search;
 mod session;
 mod set;
@@ -95,6 +96,7 @@ fn body(c: &mut Cursor<'_>, name: &str) -> Option<Parsed<CommandBody>> {
         "MOVE" => store::r#move(c, Numbering::Seq),
         "NAMESPACE" => Ok(CommandBody::Namespace),
         "NOOP" => Ok(CommandBody::Noop),
+        "NOTIFY" => notify::notify(c),
         "RENAME" => mailbox::rename(c),
         "SEARCH" => search::search(c, Numbering::Seq),
         "SELECT" => mailbox::select(c, false),

@@ -12,6 +12,8 @@ use super::strings::decimal;
 pub enum Code {
     Alert,
     AlreadyExists,
+    /// RFC 5465 §8, with the names of the events that are supported.
+    BadEvent(&'static str),
     /// RFC 4315 §3; the UIDs are never none.
     AppendUid {
         validity: UidValidity,
@@ -58,6 +60,8 @@ pub enum Code {
     NonExistent,
     NoPerm,
     NotSaved,
+    /// RFC 5465 §5.8
+    NotificationOverflow,
     OverQuota,
     Parse,
     /// The flags, separated by spaces, without the parentheses.
@@ -92,6 +96,7 @@ impl Code {
         match self {
             Self::Alert => "ALERT",
             Self::AlreadyExists => "ALREADYEXISTS",
+            Self::BadEvent(_) => "BADEVENT",
             Self::AppendUid { .. } => "APPENDUID",
             Self::CopyUid { .. } => "COPYUID",
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
@@ -117,6 +122,7 @@ impl Code {
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::NotSaved => "NOTSAVED",
+            Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             Self::OverQuota => "OVERQUOTA",
             Self::Parse => "PARSE",
             Self::PermanentFlags(_) => "PERMANENTFLAGS",
@@ -154,6 +160,7 @@ impl Code {
                 set(out, from);
                 set(out, to);
             }
+            Self::BadEvent(events) => list(out, events),
             Self::BadCharset(charsets) if charsets.is_empty() => {}
             Self::BadCharset(charsets) => list(out, &charsets.join(" ")),
             Self::Capability(names) => {

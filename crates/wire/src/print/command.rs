@@ -7,8 +7,8 @@ use columba_types::{Date, Flag, NumSet, SetNum};
 use super::fetch::{part_numbers, print_section};
 use super::strings::{Announce, StringMode, decimal};
 use crate::command::{
-    Command, CommandBody, FetchItem, FetchModifiers, List, MessageSet, Numbering, Partial, Search, SearchKey,
-    SelectParameters, StatusItem, StoreAction,
+    Command, CommandBody, EventGroup, FetchItem, FetchModifiers, List, MailboxFilter, MessageSet, NotifyEvent,
+    Numbering, Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
 };
 use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
@@ -46,7 +46,8 @@ impl Writer<'_> {
             | CommandBody::Authenticate { .. }
             | CommandBody::Login { .. }
             | CommandBody::Enable(_)
-            | CommandBody::Compress(_) => self.connection(body),
+            | CommandBody::Compress(_)
+            | CommandBody::Notify(_) => self.connection(body),
             CommandBody::Expunge { .. }
             | CommandBody::Search(_)
             | CommandBody::Fetch { .. }
@@ -91,7 +92,44 @@ impl Writer<'_> {
                 self.text("ENABLE ");
                 self.spaced(names, |w, name| w.text(name));
             }
+            CommandBody::Notify(None) => self.text("NOTIFY NONE"),
+            CommandBody::Notify(Some(set)) => {
+                self.text(if set.status { "NOTIFY SET STATUS " } else { "NOTIFY SET " });
+                self.spaced(&set.groups, Self::event_group);
+            }
             _ => {}
+        }
+    }
+
+    fn event_group(&mut self, group: &EventGroup) {
+        let (name, mailboxes) = match &group.mailboxes {
+            MailboxFilter::Selected => ("(selected", None),
+            MailboxFilter::SelectedDelayed => ("(selected-delayed", None),
+            MailboxFilter::Inboxes => ("(inboxes", None),
+            MailboxFilter::Personal => ("(personal", None),
+            MailboxFilter::Subscribed => ("(subscribed", None),
+            MailboxFilter::Subtree(mailboxes) => ("(subtree ", Some(mailboxes)),
+            MailboxFilter::Mailboxes(mailboxes) => ("(mailboxes ", Some(mailboxes)),
+        };
+        self.text(name);
+        if let Some(mailboxes) = mailboxes {
+            self.list(mailboxes, Self::mailbox);
+        }
+        self.text(" ");
+        match group.events.is_empty() {
+            true => self.text("NONE"),
+            false => self.list(&group.events, Self::event),
+        }
+        self.text(")");
+    }
+
+    fn event(&mut self, event: &NotifyEvent) {
+        self.text(event.name());
+        if let NotifyEvent::MessageNew(items) = event
+            && !items.is_empty()
+        {
+            self.text(" ");
+            self.list(items, Self::fetch_item);
         }
     }
 

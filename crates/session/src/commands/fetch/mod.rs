@@ -138,6 +138,7 @@ pub(super) async fn fetch(
     }
     if wanted.sets_seen() && !read_only {
         set_seen(&mailbox, &result.unseen).await?;
+        context.told.made_seen = result.unseen;
     }
     match result.failure {
         Some(failure) => Err(failure),
@@ -146,6 +147,24 @@ pub(super) async fn fetch(
         }
         None => Ok(context.limited(Done::new("Fetched"), limited)),
     }
+}
+
+/// Messages the client has just been told of, by one who asked for that with NOTIFY (RFC 5465 §5.2). What cannot be read
+/// is left out: nobody waits for the answer.
+pub(crate) async fn fetch_new(
+    context: &mut Context<'_, '_>,
+    uids: &UidSet,
+    items: &[FetchItem],
+) -> Result<(), Failure> {
+    let with_uid = !context.state.enabled.uid_only && !items.contains(&FetchItem::Uid);
+    let wanted = Wanted { items, with_uid, mode: context.mode() };
+    let mail = context.mail()?;
+    let snapshot = context.mailbox()?.snapshot();
+    let records: Vec<Record> = snapshot.records_in(uids).copied().collect();
+    for batch in records.chunks(limits::PAGE_RECORDS) {
+        fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut Fetched::default()).await?;
+    }
+    Ok(())
 }
 
 /// VANISHED (EARLIER) for the UIDs of the set that are no message's any more, before any FETCH (RFC 7162 §3.2.6). Those that
