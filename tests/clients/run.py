@@ -16,6 +16,7 @@ MODULES = [
     "test_neomutt",
     "test_offlineimap",
     "test_imapflow",
+    "test_thunderbird",
     "test_postfix",
 ]
 

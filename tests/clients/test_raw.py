@@ -50,7 +50,11 @@ def what_changed_since_as_roundcube_asks(server):
         assert now > before, f"HIGHESTMODSEQ went from {before} to {now}"
         changed = client.ok(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {before} VANISHED)")
         equal([r.data for r in changed.of("VANISHED")], [[["EARLIER"], "1,5"]], "what vanished")
-        equal({uid: set(items["FLAGS"]) - {"\\Recent"} for uid, items in changed.by_uid().items()}, {3: {"\\Flagged"}}, "what changed")
+        equal(
+            {uid: set(items["FLAGS"]) - {"\\Recent"} for uid, items in changed.by_uid().items()},
+            {3: {"\\Flagged"}},
+            "what changed",
+        )
         equal(client.ok(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {now} VANISHED)").untagged, [], "what changed since then")
 
 
