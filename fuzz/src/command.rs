@@ -2,7 +2,8 @@
 //! understood again.
 
 use columba_wire::{
-    AppendMessage, ParseError, ParseMode, parse_append_head, parse_append_next, parse_command, print_command, tag_of,
+    AppendPlace, ParseError, ParseMode, parse_append_end, parse_append_head, parse_append_next, parse_command,
+    parse_message_url, print_command, tag_of,
 };
 
 /// The octets of one command, as the framer gives them.
@@ -16,14 +17,22 @@ pub fn command(octets: &[u8]) {
             }
             Err(error) => printable(&error),
         }
-        if let Some(Err(error)) = parse_append_head(octets, mode) {
-            assert!(error.tag.is_some());
+        let mut place = AppendPlace::PLAIN;
+        match parse_append_head(octets, mode) {
+            Some(Ok(head)) => place = head.place,
+            Some(Err(error)) => {
+                assert!(error.tag.is_some());
+                printable(&error);
+            }
+            None => {}
+        }
+        if let Some(Err(error)) = parse_append_next(octets, place, mode) {
             printable(&error);
         }
-        let previous = AppendMessage { utf8: mode.utf8, ..AppendMessage::default() };
-        if let Err(error) = parse_append_next(octets, &previous) {
+        if let Err(error) = parse_append_end(octets, place, mode) {
             printable(&error);
         }
+        let _ = parse_message_url(octets);
     }
 }
 

@@ -16,6 +16,7 @@ const BEFORE_LOGIN: &[&str] = &["SASL-IR", "LITERAL-", "ID", "ENABLE"];
 /// What is announced after login. ENABLE and ESEARCH are named although rev2 implies them: clients look for them.
 pub(crate) const AFTER_LOGIN: &[&str] = &[
     "BINARY",
+    "CATENATE",
     "CHILDREN",
     "COMPRESS=DEFLATE",
     "CONDSTORE",
@@ -27,12 +28,14 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
     "LIST-STATUS",
     "LITERAL+",
     "MOVE",
+    "MULTIAPPEND",
     "NAMESPACE",
     "NOTIFY",
     "OBJECTID",
     "PREVIEW",
     "PARTIAL",
     "QRESYNC",
+    "REPLACE",
     "SASL-IR",
     "SAVEDATE",
     "SEARCHRES",
@@ -43,6 +46,7 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
     "UIDPLUS",
     "UNAUTHENTICATE",
     "UNSELECT",
+    "URL-PARTIAL",
     "UTF8=ACCEPT",
     "WITHIN",
 ];

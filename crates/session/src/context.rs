@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use columba_store::{AccountStore, Mailbox, Snapshot};
 use columba_types::{MailboxId, MailboxName, UidSet};
-use columba_wire::{Code, MessageSet, Numbering, PrintMode, Printer, RawMailbox, Status};
+use columba_wire::{AppendPlace, Code, LiteralHead, MessageSet, Numbering, PrintMode, Printer, RawMailbox, Status};
 
 use crate::channel::{Channel, Ended};
 use crate::notify::Own;
@@ -25,6 +25,8 @@ pub(crate) struct Context<'s, 'c> {
     pub(crate) own: Own,
     /// The mailbox that was selected when the command began, if something of it was not told and is followed.
     pub(crate) left: Option<MailboxId>,
+    /// The literal of APPEND or REPLACE that the client has announced, and where in the command it stands.
+    pub(crate) literal: Option<(LiteralHead, AppendPlace)>,
 }
 
 impl<'c> Context<'_, 'c> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use columba_types::limits;
 use columba_wire::{
-    Code, Command, CommandBody, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer, Refusal, RefusalReason,
+    AppendHead, AppendPlace, Code, Command, CommandBody, Frame, FrameLimits, Framer, LiteralHead, ParseError, Printer,
+    Refusal, RefusalReason,
 };
 use columba_wire::{Numbering, Status, Tag, parse_append_head, parse_command};
 use futures_util::future::BoxFuture;
@@ -216,17 +217,24 @@ impl Turn<'_> {
             return Ok(Next::Continue);
         }
         match parse_command(octets, self.state.enabled.parse_mode()) {
-            Ok(command) => self.execute(channel, command).await,
+            Ok(command) => self.execute(channel, command, None).await,
             Err(error) => self.unparsed(channel, error).await,
         }
     }
 
-    async fn execute(&mut self, channel: &mut Channel<'_>, command: Command) -> Result<Next, Ended> {
+    /// Runs a command, of which a literal of octets to be appended may still be to come.
+    async fn execute(
+        &mut self,
+        channel: &mut Channel<'_>,
+        command: Command,
+        literal: Option<(LiteralHead, AppendPlace)>,
+    ) -> Result<Next, Ended> {
         let Command { tag, body } = command;
         let (name, numbering) = name_of(&body);
         // RFC 7162 §3.2.10.2: nothing vanishes while message numbers are searched for, be it by UID SEARCH.
         let by_number = matches!(&body, CommandBody::Search(search) if search.key.has_sequence_numbers());
         let mut context = self.context(channel);
+        context.literal = literal;
         let outcome = match spec(name) {
             None => Err(Failure::bad("Unknown command")),
             Some(spec) => match admitted(spec, numbering, &mut context) {
@@ -249,6 +257,10 @@ impl Turn<'_> {
                 }
             },
         };
+        if literal.is_some() && outcome.is_err() {
+            // Where the command failed before all its octets came. It does nothing where they did.
+            channel.framer.refuse();
+        }
         let logged_out = name == "LOGOUT";
         let done = outcome.is_ok();
         let next = self.answer(channel, &tag, outcome).await?;
@@ -269,12 +281,9 @@ impl Turn<'_> {
     async fn literal(&mut self, channel: &mut Channel<'_>, literal: LiteralHead) -> Result<Next, Ended> {
         if self.state.login.is_some() {
             match parse_append_head(channel.framer.head(), self.state.enabled.parse_mode()) {
-                Some(Ok(head)) => {
-                    let tag = head.tag.clone();
-                    let mut context = self.context(channel);
-                    let outcome = commands::append::append(&mut context, head, literal).await;
-                    let outcome = settle(&mut context, outcome, Sync { expunges: true, uid: false, flags: true }).await;
-                    return self.answer(channel, &tag, outcome).await;
+                Some(Ok(AppendHead { tag, append, place })) => {
+                    let command = Command { tag, body: CommandBody::Append(append) };
+                    return self.execute(channel, command, Some((literal, place))).await;
                 }
                 Some(Err(error)) => {
                     channel.framer.refuse();
@@ -354,7 +363,8 @@ impl Turn<'_> {
 
     fn context<'t, 'c>(&'t mut self, channel: &'t mut Channel<'c>) -> Context<'t, 'c> {
         let Turn { services, peer, state } = self;
-        Context { services, peer, state, channel, told: Told::default(), own: Own::default(), left: None }
+        let (told, own) = (Told::default(), Own::default());
+        Context { services, peer, state, channel, told, own, left: None, literal: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command table: what each command may do, and when. Dispatch, wrong-state answers, whether expunges may be told
 //! and the documentation all come from it.
 
-use columba_wire::{CommandBody, Numbering};
+use columba_wire::{Append, CommandBody, Numbering};
 
 /// The states a connection can be in (RFC 9051 §3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,6 +105,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     row("UIDBATCHES", SELECTED, Always, "RFC 10022 §3.1"),
     numbered(row("COPY", SELECTED, Always, "RFC 9051 §6.4.7")),
     writing(numbered(row("MOVE", SELECTED, Always, "RFC 9051 §6.4.8"))),
+    writing(numbered(row("REPLACE", SELECTED, Always, "RFC 8508 §3"))),
 ];
 
 /// The row of that name, which must be one of the table's.
@@ -135,6 +136,8 @@ pub(crate) fn name_of(body: &CommandBody) -> (&'static str, Numbering) {
         CommandBody::List(_) => "LIST",
         CommandBody::Lsub { .. } => "LSUB",
         CommandBody::Namespace => "NAMESPACE",
+        CommandBody::Append(Append { replaced: None, .. }) => "APPEND",
+        CommandBody::Append(Append { replaced: Some((numbering, _)), .. }) => return ("REPLACE", *numbering),
         CommandBody::Status { .. } => "STATUS",
         CommandBody::Idle => "IDLE",
         CommandBody::Notify(_) => "NOTIFY",

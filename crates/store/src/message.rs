@@ -59,6 +59,21 @@ pub struct SortKeys {
     pub subject_is_reply: bool,
 }
 
+impl MessageSummary {
+    /// Octets of all of it: what a message costs while it waits for its commit.
+    pub fn bytes(&self) -> usize {
+        let optional = |octets: &Option<Bytes>| octets.as_ref().map_or(0, Bytes::len);
+        let texts = [&self.subject, &self.from, &self.to, &self.cc, &self.bcc, &self.base_subject];
+        let ids = self.references.iter().chain(&self.message_id);
+        self.envelope.len()
+            + optional(&self.envelope_utf8)
+            + self.body_structure.len()
+            + optional(&self.body_structure_utf8)
+            + self.parts.len()
+            + texts.into_iter().chain(ids).map(String::len).sum::<usize>()
+    }
+}
+
 /// A message's content within its account. Mailboxes refer to it by its id.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {

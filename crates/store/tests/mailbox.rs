@@ -109,6 +109,51 @@ async fn expunge_takes_the_deleted_and_remembers_them() {
     world.check().await;
 }
 
+// RFC 8508 §3.4: one comes and one goes, and nothing is inherited.
+#[tokio::test]
+async fn replace_is_one_commit() {
+    let world = World::new().await;
+    let (mail, drafts) = (world.mail().await, open(&world.mail().await, "Drafts").await);
+    for text in ["a", "b", "c"] {
+        append(&mail, &drafts, text, "\\Draft $Work").await;
+    }
+    let before = drafts.snapshot().head.highest_modseq;
+    let two = Uid::new(2).unwrap();
+    let new = message(&mail, "B", "\\Seen").await;
+    let appended = drafts.replace(two, &drafts, new).await.unwrap().unwrap();
+    assert_eq!((appended.uids.to_string(), appended.modseq), ("4".into(), before.next()));
+    assert_eq!(listing(&drafts), ["1 \\Draft $Work", "3 \\Draft $Work", "4 \\Seen"]);
+    assert_eq!(drafts.snapshot().head.highest_modseq, before.next(), "one commit");
+    assert_eq!(drafts.catch_up(before).expunged.unwrap().to_string(), "2");
+    assert!(drafts.ghost(two).is_some(), "whoever was not told can still read it");
+
+    let sent = open(&mail, "Sent").await;
+    let new = message(&mail, "C", "").await;
+    let appended = drafts.replace(Uid::new(3).unwrap(), &sent, new).await.unwrap().unwrap();
+    assert_eq!((appended.uid_validity, listing(&sent).len()), (sent.snapshot().head.uid_validity, 1));
+    assert_eq!(listing(&drafts), ["1 \\Draft $Work", "4 \\Seen"]);
+    assert_eq!(mail.expunged().await.unwrap().len(), 2, "what was replaced can be restored");
+    world.check().await;
+}
+
+#[tokio::test]
+async fn replacing_what_is_gone_does_nothing() {
+    let world = World::new().await;
+    let (mail, inbox) = (world.mail().await, world.inbox().await);
+    append(&mail, &inbox, "x", "").await;
+    let before = inbox.snapshot();
+    let (new, sent) = (message(&mail, "y", "$New").await, open(&mail, "Sent").await);
+    assert_eq!(inbox.replace(Uid::new(2).unwrap(), &sent, new).await.unwrap(), None);
+    assert_eq!(inbox.snapshot(), before);
+    mail.create_mailbox(&name("gone"), &[]).await.unwrap();
+    let gone = open(&mail, "gone").await;
+    mail.delete_mailbox(&name("gone")).await.unwrap();
+    let new = message(&mail, "y", "").await;
+    assert_eq!(inbox.replace(Uid::new(1).unwrap(), &gone, new).await, Err(StoreError::NotFound));
+    assert_eq!(inbox.snapshot(), before);
+    world.check().await;
+}
+
 #[tokio::test]
 async fn copy_keeps_flags_and_makes_links() {
     let world = World::new().await;

@@ -26,6 +26,18 @@ pub const LITERAL_MINUS_BYTES: u64 = 4096;
 pub const DRAINED_BYTES: u64 = 4 * MESSAGE_BYTES;
 /// The same before login, where nobody has anything large to say.
 pub const DRAINED_BYTES_UNAUTHENTICATED: u64 = 1024 * 1024;
+/// Messages of one APPEND (RFC 3502): they are one commit, which is bounded as those of COPY are. Answer: `NO [LIMIT]`.
+pub const APPEND_MESSAGES: usize = COMMIT_MESSAGES;
+/// Parts of one APPEND (RFC 4469): each may be empty, so their octets don't bound them. Answer: `NO [LIMIT]`, or tagged
+/// BAD where they come in one line.
+pub const APPEND_PARTS: usize = 10_000;
+/// Octets of one APPEND's messages that are held in memory until they share a sync of the disk with those before.
+pub const APPEND_IN_FLIGHT_BYTES: u64 = 4 * 1024 * 1024;
+/// Octets of what clients will ask of the messages of one APPEND (envelopes, structures), which are held until its
+/// commit. Answer: `NO [LIMIT]`.
+pub const APPEND_SUMMARY_BYTES: usize = 16 * 1024 * 1024;
+/// Octets of a URL: a mailbox name and a section, each octet percent-encoded. Answer: tagged BAD.
+pub const URL_BYTES: usize = 16 * 1024;
 /// Depth of parentheses, NOT and OR in SEARCH, and of any parenthesised list. Answer: tagged BAD.
 pub const NESTING_DEPTH: usize = 64;
 /// Keys in one SEARCH. Answer: tagged BAD.

@@ -1,6 +1,6 @@
 //! Every command there can be, for property tests: what the parser may give, and nothing else.
 
-use columba_types::{Date, Flag, Keyword, ModSeq, NumRange, NumSet, SetNum, SystemFlags, UidValidity};
+use columba_types::{Date, DateTime, Flag, Keyword, ModSeq, NumRange, NumSet, SetNum, SystemFlags, UidValidity};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -260,6 +260,26 @@ fn notify() -> impl Strategy<Value = CommandBody> {
     option::of(set).prop_map(CommandBody::Notify)
 }
 
+fn date_time() -> impl Strategy<Value = DateTime> {
+    (date(), 0u8..24, 0u8..60, 0u8..60, -719i16..=719)
+        .prop_map(|(date, hour, minute, second, zone)| DateTime::from_local(date, hour, minute, second, zone).unwrap())
+}
+
+fn append() -> impl Strategy<Value = CommandBody> {
+    let message = (vec(flag(), 0..3), option::of(date_time()), vec(octets(), 1..4)).prop_map(|(flags, date, urls)| {
+        let mut parts = vec![AppendPart::Begin { flags, date }];
+        parts.extend(urls.into_iter().map(AppendPart::Url));
+        parts.push(AppendPart::End);
+        parts
+    });
+    (option::of((numbering(), num())), mailbox(), vec(message, 1..4)).prop_map(|(replaced, mailbox, mut messages)| {
+        if replaced.is_some() {
+            messages.truncate(1);
+        }
+        CommandBody::Append(Append { replaced, mailbox, parts: messages.concat() })
+    })
+}
+
 fn connection_body() -> impl Strategy<Value = CommandBody> {
     use CommandBody::*;
     prop_oneof![
@@ -291,6 +311,7 @@ fn mailbox_body() -> impl Strategy<Value = CommandBody> {
         mailbox().prop_map(|mailbox| Unsubscribe { mailbox }),
         list().boxed(),
         (mailbox(), mailbox()).prop_map(|(reference, pattern)| Lsub { reference, pattern }),
+        append().boxed(),
         (mailbox(), status_items()).prop_map(|(mailbox, items)| Status { mailbox, items }),
     ]
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use columba_types::{Date, DateTime, Flag, ModSeq, NumSet, UidValidity};
+use columba_types::{Date, DateTime, Flag, ModSeq, NumSet, SetNum, UidValidity};
 
 use crate::mailbox::RawMailbox;
 
@@ -101,6 +101,9 @@ pub enum CommandBody {
     Lsub { reference: RawMailbox, pattern: RawMailbox },
     /// RFC 9051 §6.3.10
     Namespace,
+    /// APPEND or REPLACE whose octets are all named by URLs (RFC 4469), so that the command is whole without a literal
+    /// that is streamed.
+    Append(Append),
     /// RFC 9051 §6.3.11; never empty.
     Status { mailbox: RawMailbox, items: Vec<StatusItem> },
     /// RFC 9051 §6.3.13: DONE is not part of it, the session reads it.
@@ -180,26 +183,33 @@ pub struct PartialRange {
     pub from_end: bool,
 }
 
-/// The part of APPEND that stands before the message's literal (RFC 9051 §6.3.12).
-#[derive(Clone, PartialEq, Debug)]
-pub struct AppendHead {
-    /// What the answer has to carry.
-    pub tag: Tag,
+/// APPEND (RFC 9051 §6.3.12, RFC 3502, RFC 4469) or REPLACE (RFC 8508).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Append {
+    /// The message that goes when the new one comes: then it is REPLACE. `*` is the last one.
+    pub replaced: Option<(Numbering, SetNum)>,
     /// Where to.
     pub mailbox: RawMailbox,
-    /// Of the first message.
-    pub message: AppendMessage,
+    /// What it begins with. After [`AppendPart::Octets`] more may follow.
+    pub parts: Vec<AppendPart>,
 }
 
-/// What comes with one message of APPEND.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct AppendMessage {
-    /// Without \Recent, which a client may not set and which is dropped.
-    pub flags: Vec<Flag>,
-    /// INTERNALDATE to be; `None` for now.
-    pub date: Option<DateTime>,
-    /// Whether the literal is wrapped as `UTF8 (~{n}…)` (RFC 6855 §4; RFC 9755 dropped it, clients still send it).
-    pub utf8: bool,
+/// A piece of APPEND or REPLACE, in the order they came. A message is a `Begin`, its octets, and an `End`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum AppendPart {
+    /// A message begins.
+    Begin {
+        /// Without \Recent, which a client may not set and which is dropped.
+        flags: Vec<Flag>,
+        /// INTERNALDATE to be; `None` for now.
+        date: Option<DateTime>,
+    },
+    /// The octets of the announced literal are of the message, or all of it. Always the last part that was read.
+    Octets,
+    /// What a URL names is of the message (RFC 4469 §3); as sent, to be read by [`crate::parse_message_url`].
+    Url(Vec<u8>),
+    /// The message is complete.
+    End,
 }
 
 /// What a flag change does.

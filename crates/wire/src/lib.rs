@@ -21,7 +21,10 @@ pub use command::*;
 pub use framer::{Frame, FrameLimits, Framer, LiteralHead, Refusal, RefusalReason};
 pub use input::Input;
 pub use mailbox::{BadName, NameForm, RawMailbox, encode_mailbox};
-pub use parse::{AppendNext, ParseError, ParseMode, parse_append_head, parse_append_next, parse_command, tag_of};
+pub use parse::{
+    AppendHead, AppendPlace, BadUrl, MessageUrl, ParseError, ParseMode, parse_append_end, parse_append_head,
+    parse_append_next, parse_command, parse_message_url, tag_of,
+};
 pub use print::{
     Code, Esearch, ListLine, Namespace, PrintMode, Printer, Status, StatusValue, binary_name, print_command,
     section_name,

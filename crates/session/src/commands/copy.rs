@@ -34,7 +34,7 @@ pub(super) async fn copy(
     })
 }
 
-/// The mailbox to copy to. It is never made by the copying (RFC 9051 §6.4.7).
+/// The mailbox to copy or append to. It is never made by that (RFC 9051 §6.4.7, §6.3.12).
 pub(super) async fn target(context: &mut Context<'_, '_>, raw: &RawMailbox) -> Result<Arc<Mailbox>, Failure> {
     let name = context.mailbox_name(raw)?;
     open_target(context, &name).await

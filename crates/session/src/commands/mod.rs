@@ -1,7 +1,8 @@
 //! One file per command, found by its name. What they share is the context; when they may run says the command table.
 
-pub(crate) mod append;
+mod append;
 mod authenticate;
+mod catenate;
 mod close;
 mod compress;
 mod copy;
@@ -12,6 +13,7 @@ mod expunge;
 mod fetch;
 mod id;
 mod idle;
+mod intake;
 mod list;
 mod login;
 mod lsub;
@@ -19,6 +21,7 @@ mod r#move;
 mod namespace;
 mod notify;
 mod rename;
+mod replace;
 mod search;
 mod select;
 mod status;
@@ -62,6 +65,10 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
         CommandBody::Create { mailbox, special_use } => Box::pin(create::create(context, mailbox, special_use)),
         CommandBody::Delete { mailbox } => Box::pin(delete::delete(context, mailbox)),
         CommandBody::Rename { from, to } => Box::pin(rename::rename(context, from, to)),
+        CommandBody::Append(append) => match append.replaced {
+            None => Box::pin(append::append(context, append)),
+            Some((numbering, number)) => Box::pin(replace::replace(context, numbering, number, append)),
+        },
         CommandBody::Subscribe { mailbox } => Box::pin(subscribe::subscribe(context, mailbox, true)),
         CommandBody::Unsubscribe { mailbox } => Box::pin(subscribe::subscribe(context, mailbox, false)),
         CommandBody::List(list) => Box::pin(list::list(context, list)),

@@ -8,6 +8,7 @@ use crate::message::MessageSummary;
 mod append;
 mod copy;
 mod expunge;
+mod replace;
 mod store;
 
 pub(crate) use expunge::put_trash;

@@ -22,6 +22,7 @@ pub enum Op {
     Expunge { at: usize, uids: Option<UidSet> },
     Copy { from: usize, uids: UidSet, to: usize },
     Move { from: usize, uids: UidSet, to: usize },
+    Replace { from: usize, nth: usize, to: usize, flags: u8 },
     Create { name: usize },
     Delete { name: usize },
     Rename { from: usize, to: usize },
@@ -51,6 +52,7 @@ pub fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => (name(), proptest::option::of(uids())).prop_map(|(at, uids)| Op::Expunge { at, uids }),
         3 => (name(), uids(), name()).prop_map(|(from, uids, to)| Op::Copy { from, uids, to }),
         4 => (name(), uids(), name()).prop_map(|(from, uids, to)| Op::Move { from, uids, to }),
+        3 => (name(), 0usize..20, name(), 0u8..64).prop_map(|(from, nth, to, flags)| Op::Replace { from, nth, to, flags }),
         4 => name().prop_map(|name| Op::Create { name }),
         1 => name().prop_map(|name| Op::Delete { name }),
         1 => (name(), name()).prop_map(|(from, to)| Op::Rename { from, to }),
@@ -163,6 +165,7 @@ impl Run {
             Op::Expunge { at, uids } => self.expunge(at, uids).await,
             Op::Copy { from, uids, to } => self.transfer(from, &uids, to, false).await,
             Op::Move { from, uids, to } => self.transfer(from, &uids, to, true).await,
+            Op::Replace { from, nth, to, flags } => self.replace(from, nth, to, flags).await,
             Op::Create { name } => self.create(NAMES[name]).await,
             Op::Delete { name } => self.delete(NAMES[name]).await,
             Op::Rename { from, to } => self.rename(NAMES[from], NAMES[to]).await,
@@ -284,6 +287,29 @@ impl Run {
         assert_eq!(copied.from, items.iter().map(|item| item.uid).collect());
         assert_eq!(copied.to, UidSet::range(first, first + items.len() as u32 - 1));
         items.into_iter().for_each(|item| self.model.boxes[to].add(item.flags, item.text));
+    }
+
+    async fn replace(&mut self, from: usize, nth: usize, to: usize, bits: u8) {
+        let (Some((source, from)), Some((target, to))) = (self.mailbox(from).await, self.mailbox(to).await) else {
+            return;
+        };
+        self.model.appended += 1;
+        let text = format!("message {}", self.model.appended);
+        let mut new = message(self.mail(), &text, "").await;
+        new.flags = flag_list(bits);
+        let items = &self.model.boxes[from].items;
+        // Sometimes one that is not there.
+        let uid = items.get(nth).map_or(self.model.boxes[from].uid_next, |item| item.uid);
+        let there = items.iter().any(|item| item.uid == uid);
+        let replaced = source.replace(Uid::new(uid).unwrap(), &target, new).await.unwrap();
+        assert_eq!(replaced.is_some(), there);
+        let Some(appended) = replaced else { return };
+        self.model.boxes[from].changes += 1;
+        self.model.boxes[to].changes += u64::from(from != to);
+        self.model.boxes[from].take(|item| item.uid == uid);
+        let target = &mut self.model.boxes[to];
+        assert_eq!(appended.uids, UidSet::range(target.uid_next, target.uid_next));
+        target.add(flag_set(bits), text);
     }
 
     /// Makes the names above one that are missing, up to the nearest that is there.

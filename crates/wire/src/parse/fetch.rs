@@ -136,7 +136,7 @@ fn binary(c: &mut Cursor<'_>, peek: bool) -> Parsed<FetchItem> {
 // section         = "[" [section-spec] "]"
 // section-spec    = section-msgtext / (section-part ["." section-text])
 // section-text    = section-msgtext / "MIME"
-fn section(c: &mut Cursor<'_>) -> Parsed<Section> {
+pub(super) fn section(c: &mut Cursor<'_>) -> Parsed<Section> {
     c.expect(b'[', "expected [")?;
     let (part, open) = section_part(c)?;
     let text = match c.peek() {

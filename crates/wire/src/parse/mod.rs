@@ -13,13 +13,15 @@ mod search;
 mod session;
 mod set;
 mod store;
+mod url;
 
 use std::fmt;
 
 use crate::command::{Command, CommandBody, Numbering, Tag};
 use cursor::{Cursor, Fail, Name, Parsed, is_atom_char, is_tag_char};
 
-pub use append::{AppendNext, parse_append_head, parse_append_next};
+pub use append::{AppendHead, AppendPlace, parse_append_end, parse_append_head, parse_append_next};
+pub use url::{BadUrl, MessageUrl, parse_message_url};
 
 /// How a connection speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -49,8 +51,8 @@ impl std::error::Error for ParseError {}
 /// Octets of a command name that an error text repeats.
 const SHOWN_NAME_BYTES: usize = 32;
 
-/// Reads one complete command as [`crate::Frame::Command`] gives it. APPEND is none of them: its message is streamed,
-/// so it is read by [`parse_append_head`] and [`parse_append_next`].
+/// Reads one complete command as [`crate::Frame::Command`] gives it. APPEND and REPLACE are read here only where no
+/// message literal is streamed; else by [`parse_append_head`] and its kin.
 pub fn parse_command(octets: &[u8], mode: ParseMode) -> Result<Command, ParseError> {
     let mut c = Cursor::new(octets, mode);
     let tag = tag(&mut c).map_err(|fail| error(None, "", &fail))?;
@@ -74,7 +76,7 @@ pub fn parse_command(octets: &[u8], mode: ParseMode) -> Result<Command, ParseErr
 // command         = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
 fn body(c: &mut Cursor<'_>, name: &str) -> Option<Parsed<CommandBody>> {
     Some(match name {
-        "APPEND" => c.fail("expected a mailbox, then the message as a literal"),
+        "APPEND" => append::append(c),
         "AUTHENTICATE" => session::authenticate(c),
         "CAPABILITY" => Ok(CommandBody::Capability),
         "CHECK" => Ok(CommandBody::Check),
@@ -98,6 +100,7 @@ fn body(c: &mut Cursor<'_>, name: &str) -> Option<Parsed<CommandBody>> {
         "NOOP" => Ok(CommandBody::Noop),
         "NOTIFY" => notify::notify(c),
         "RENAME" => mailbox::rename(c),
+        "REPLACE" => append::replace(c, Numbering::Seq),
         "SEARCH" => search::search(c, Numbering::Seq),
         "SELECT" => mailbox::select(c, false),
         "STARTTLS" => Ok(CommandBody::StartTls),
@@ -113,7 +116,7 @@ fn body(c: &mut Cursor<'_>, name: &str) -> Option<Parsed<CommandBody>> {
     })
 }
 
-// uid             = "UID" SP (copy / move / fetch / search / store / uid-expunge)
+// uid             = "UID" SP (copy / move / fetch / replace / search / store / uid-expunge)
 fn uid(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
     c.space()?;
     let at = c.place();
@@ -122,9 +125,10 @@ fn uid(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
         "EXPUNGE" => store::uid_expunge(c),
         "FETCH" => fetch::fetch(c, Numbering::Uid),
         "MOVE" => store::r#move(c, Numbering::Uid),
+        "REPLACE" => append::replace(c, Numbering::Uid),
         "SEARCH" => search::search(c, Numbering::Uid),
         "STORE" => store::store(c, Numbering::Uid),
-        _ => c.fail_at(at, "expected COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE"),
+        _ => c.fail_at(at, "expected COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH or STORE"),
     }
 }
 

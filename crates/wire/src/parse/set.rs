@@ -45,7 +45,7 @@ fn range(c: &mut Cursor<'_>) -> Parsed<NumRange> {
 }
 
 // seq-number      = nz-number / "*"
-fn seq_number(c: &mut Cursor<'_>) -> Parsed<SetNum> {
+pub(super) fn seq_number(c: &mut Cursor<'_>) -> Parsed<SetNum> {
     match c.peek() {
         Some(b'*') => {
             c.skip();

@@ -57,7 +57,7 @@ fn tags() {
 fn errors_have_the_tag_and_say_what_and_where() {
     assert_eq!(bad("XYZZY 1 2"), "Unknown command XYZZY");
     assert_eq!(bad("x".repeat(99)), format!("Unknown command {}", "x".repeat(32)));
-    assert_eq!(bad("UID NOOP"), "UID: expected COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE at octet 7");
+    assert_eq!(bad("UID NOOP"), "UID: expected COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH or STORE at octet 7");
     assert_eq!(bad("SELECT"), "SELECT: expected a space at octet 9");
     assert_eq!(bad("SELECT "), "SELECT: expected a mailbox name at octet 10");
     assert_eq!(bad("NOOP 1"), "NOOP: expected the end of the command at octet 8");
@@ -316,7 +316,8 @@ fn every_list_is_bounded() {
 /// Octets that look like a command here and there.
 fn rubbish() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
-        "(a )?(UID )?(FETCH|SEARCH|STORE|LIST|LOGIN|APPEND|ID|CREATE|STATUS) ",
+        "(a )?(UID )?(FETCH|SEARCH|STORE|LIST|LOGIN|APPEND|REPLACE|ID|CREATE|STATUS) ",
+        "(INBOX |[1-9] x |CATENATE \\()?(URL [/;a-z=]{1,5}|TEXT |UTF8 \\(|\\))? ?",
         "[0-9*:,$]{1,5} ",
         "(BODY|BINARY|BODY.PEEK)?\\[[0-9.]{0,4}(HEADER|TEXT|MIME)?(.FIELDS)?\\]?(<[0-9.]{0,4}>)?",
         "(NOT|OR|KEYWORD|BEFORE|RETURN|CHARSET|LARGER|HEADER) ",
@@ -339,7 +340,8 @@ proptest! {
         let errors = [
             parse_command(&octets, mode).err(),
             parse_append_head(&octets, mode).and_then(Result::err),
-            parse_append_next(&octets, &crate::command::AppendMessage::default()).err(),
+            parse_append_next(&octets, AppendPlace::PLAIN, mode).and_then(Result::err),
+            parse_append_end(&octets, AppendPlace::PLAIN, mode).err(),
         ];
         for error in errors.into_iter().flatten() {
             prop_assert!(error.text.bytes().all(|b| (b' '..=b'~').contains(&b)), "{}", error);

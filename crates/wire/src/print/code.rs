@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use columba_types::limits::QUOTED_STRING_BYTES;
 use columba_types::{MailboxId, ModSeq, SeqNum, Uid, UidSet, UidValidity};
 
 use super::strings::decimal;
@@ -30,6 +31,8 @@ pub enum Code {
     AuthorizationFailed,
     /// With the charsets that are supported; none for the plain form.
     BadCharset(Vec<&'static str>),
+    /// RFC 4469 §4.1, with the URL as the client sent it.
+    BadUrl(Vec<u8>),
     Cannot,
     /// The names, separated by spaces.
     Capability(String),
@@ -102,6 +105,7 @@ impl Code {
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
             Self::BadCharset(_) => "BADCHARSET",
+            Self::BadUrl(_) => "BADURL",
             Self::Cannot => "CANNOT",
             Self::Capability(_) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
@@ -163,6 +167,7 @@ impl Code {
             Self::BadEvent(events) => list(out, events),
             Self::BadCharset(charsets) if charsets.is_empty() => {}
             Self::BadCharset(charsets) => list(out, &charsets.join(" ")),
+            Self::BadUrl(octets) => url(out, octets),
             Self::Capability(names) => {
                 out.push(b' ');
                 out.extend_from_slice(names.as_bytes());
@@ -201,6 +206,22 @@ fn number(out: &mut Vec<u8>, number: u32) {
 fn set(out: &mut Vec<u8>, set: &UidSet) {
     out.push(b' ');
     uid_set(out, set);
+}
+
+/// In quotes, as RFC 4469's examples have it. What could end the code or the line is percent-encoded, and so never
+/// stands in a legal URL; of one that is too long the beginning is told.
+fn url(out: &mut Vec<u8>, octets: &[u8]) {
+    out.extend_from_slice(b" \"");
+    for octet in octets.iter().take(QUOTED_STRING_BYTES / 3) {
+        match octet {
+            b'"' | b'\\' | b']' | 0..=b' ' | 0x7f.. => {
+                // Writing into a Vec cannot fail.
+                let _ = std::io::Write::write_fmt(out, format_args!("%{octet:02X}"));
+            }
+            _ => out.push(*octet),
+        }
+    }
+    out.push(b'"');
 }
 
 fn list(out: &mut Vec<u8>, inner: &str) {

@@ -24,9 +24,9 @@ pub fn print_command(command: &Command, mode: ParseMode) -> Vec<u8> {
     out
 }
 
-struct Writer<'a> {
-    out: &'a mut Vec<u8>,
-    strings: StringMode,
+pub(super) struct Writer<'a> {
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) strings: StringMode,
 }
 
 impl Writer<'_> {
@@ -161,6 +161,7 @@ impl Writer<'_> {
                 self.text(" ");
                 self.mailbox(pattern);
             }
+            CommandBody::Append(append) => self.append(append),
             CommandBody::Status { mailbox, items } => {
                 self.named("STATUS", mailbox);
                 self.text(" ");
@@ -489,7 +490,7 @@ impl Writer<'_> {
         }
     }
 
-    fn set_num(&mut self, number: SetNum) {
+    pub(super) fn set_num(&mut self, number: SetNum) {
         match number {
             SetNum::Num(number) => decimal(self.out, u64::from(number)),
             SetNum::Star => self.text("*"),
@@ -503,7 +504,7 @@ impl Writer<'_> {
     }
 
     /// A name or a pattern; quoted wherever it has a wildcard, which means the same (RFC 9051 §9 `list-mailbox`).
-    fn mailbox(&mut self, mailbox: &RawMailbox) {
+    pub(super) fn mailbox(&mut self, mailbox: &RawMailbox) {
         self.strings.astring(self.out, &mailbox.0);
     }
 
@@ -511,14 +512,14 @@ impl Writer<'_> {
         self.list(items, |w, item| w.text(item.name()));
     }
 
-    fn flag(&mut self, flag: &Flag) {
+    pub(super) fn flag(&mut self, flag: &Flag) {
         match flag {
             Flag::System(flag) => self.text(flag.names().next().unwrap_or_default()),
             Flag::Keyword(keyword) => self.text(keyword.as_str()),
         }
     }
 
-    fn list<T>(&mut self, items: impl IntoIterator<Item = T>, print: impl Fn(&mut Self, T)) {
+    pub(super) fn list<T>(&mut self, items: impl IntoIterator<Item = T>, print: impl Fn(&mut Self, T)) {
         self.text("(");
         self.spaced(items, print);
         self.text(")");
@@ -531,7 +532,7 @@ impl Writer<'_> {
         }
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 }

@@ -1,6 +1,7 @@
 //! Responses -> octets, appended to a buffer without an allocation per item. Each method prints one whole response or
 //! one item of a FETCH response; what a text, a name or a value holds cannot break out of its place.
 
+mod append;
 mod code;
 mod command;
 mod fetch;

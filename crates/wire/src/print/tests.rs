@@ -53,7 +53,7 @@ fn a_text_stays_in_its_place() {
     assert_eq!(rev1(|p| p.untagged(Status::Ok, None, "[ALERT] x")), "* OK : [ALERT] x\r\n");
 }
 
-// RFC 9051 §7.1, RFC 4315 §3, RFC 7162 §3.1.2, RFC 8474 §4
+// RFC 9051 §7.1, RFC 4315 §3, RFC 7162 §3.1.2, RFC 8474 §4, RFC 4469 §4
 #[test]
 fn codes() {
     let validity = UidValidity::new(38505).unwrap();
@@ -66,6 +66,10 @@ fn codes() {
     assert_eq!(code(copied), "COPYUID 38505 304,319:320 3956:3958");
     assert_eq!(code(Code::BadCharset(vec!["US-ASCII", "UTF-8"])), "BADCHARSET (US-ASCII UTF-8)");
     assert_eq!(code(Code::BadCharset(vec![])), "BADCHARSET");
+    // RFC 4469 §4.1
+    assert_eq!(code(Code::BadUrl(b"/a%20b/;UID=1".to_vec())), "BADURL \"/a%20b/;UID=1\"");
+    assert_eq!(code(Code::BadUrl(b"/a b]\"\r\n\xe4".to_vec())), "BADURL \"/a%20b%5D%22%0D%0A%E4\"");
+    assert!(code(Code::BadUrl(vec![b']'; 99_999])).len() <= columba_types::limits::QUOTED_STRING_BYTES + 9);
     assert_eq!(code(Code::Capability("IMAP4rev1 ID".into())), "CAPABILITY IMAP4rev1 ID");
     assert_eq!(code(Code::PermanentFlags("\\Seen \\*".into())), "PERMANENTFLAGS (\\Seen \\*)");
     assert_eq!(code(Code::UidNext(uid(4392))), "UIDNEXT 4392");

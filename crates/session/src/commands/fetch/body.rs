@@ -101,6 +101,30 @@ async fn of_section(
     partial: Option<Partial>,
     name: Vec<u8>,
 ) -> Result<Piece, Failure> {
+    let value = match section_octets(mail, message, parts, section, partial).await? {
+        None => Value::Nil,
+        Some(SectionOctets::Read(octets)) => Value::Octets { octets, literal8: false },
+        Some(SectionOctets::InMessage(range)) => of_range(mail, message, range).await?,
+    };
+    Ok(Piece { name, value })
+}
+
+/// Where the octets of a section are.
+pub(in crate::commands) enum SectionOctets {
+    /// Here.
+    Read(Bytes),
+    /// In the message, one after the other.
+    InMessage(Range<u64>),
+}
+
+/// The octets of a section, or of a range of it; `None` if the message has none of that kind.
+pub(in crate::commands) async fn section_octets(
+    mail: &AccountStore,
+    message: &Message,
+    parts: &mut Option<PartTable>,
+    section: &Section,
+    partial: Option<Partial>,
+) -> Result<Option<SectionOctets>, Failure> {
     let want = match &section.text {
         SectionText::All => Want::All,
         SectionText::Text => Want::Text,
@@ -111,22 +135,21 @@ async fn of_section(
         (true, Want::All) => Some(0..message.size),
         _ => table(message, parts)?.locate(&section.part, want),
     };
-    let Some(range) = range else { return Ok(Piece { name, value: Value::Nil }) };
+    let Some(range) = range else { return Ok(None) };
     let subset = match &section.text {
         SectionText::HeaderFields(names) => Some((names, false)),
         SectionText::HeaderFieldsNot(names) => Some((names, true)),
         _ => None,
     };
-    let value = match subset {
+    Ok(Some(match subset {
         Some((names, not)) => {
             let block = read_all(mail, message, range).await?;
             let fields = Bytes::from(header_fields(&block, names, not));
             let window = window(fields.len() as u64, partial);
-            Value::Octets { octets: fields.slice(window.start as usize..window.end as usize), literal8: false }
+            SectionOctets::Read(fields.slice(window.start as usize..window.end as usize))
         }
-        None => of_range(mail, message, cut(range, partial)).await?,
-    };
-    Ok(Piece { name, value })
+        None => SectionOctets::InMessage(cut(range, partial)),
+    }))
 }
 
 /// A range as it is, its beginning read.
@@ -238,7 +261,12 @@ fn window(len: u64, partial: Option<Partial>) -> Range<u64> {
     }
 }
 
-async fn read_chunk(mail: &AccountStore, message: &Message, range: Range<u64>) -> Result<Bytes, StoreError> {
+/// The beginning of a range: as much as is read at once.
+pub(in crate::commands) async fn read_chunk(
+    mail: &AccountStore,
+    message: &Message,
+    range: Range<u64>,
+) -> Result<Bytes, StoreError> {
     let end = range.end.min(range.start.saturating_add(limits::MESSAGE_CHUNK_BYTES as u64));
     let chunk = mail.read(message, range.start..end).await?;
     if chunk.is_empty() && range.start < end {

@@ -12,6 +12,7 @@ use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, Print
 use tracing::{error, warn};
 
 use self::body::Piece;
+pub(super) use self::body::{SectionOctets, read_chunk, section_octets};
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 use crate::state::Selected;
