@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use columba_types::limits::{COMMIT_QUEUE, SCAN_KEYS};
-use columba_types::{AccountId, MailboxId};
+use columba_types::{AccountId, MailboxId, MailboxName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::account_store::AccountStore;
@@ -19,7 +19,7 @@ use crate::engine::{Batch, Blobs, CommitError, Engine, Expect, Key, Partition};
 use crate::incoming::Leases;
 use crate::mailbox::Room;
 use crate::memory::lock;
-use crate::{Clock, StoreError, keys};
+use crate::{Clock, SpecialUse, StoreError, keys};
 
 /// What may be chosen about a store.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Options {
     pub cache_mailboxes: usize,
     /// Message records (about 100 octets each) of those mailboxes together; above, too, the longest unused goes first.
     pub cache_records: u64,
+    /// What a new account has besides INBOX. A name that comes twice has several uses.
+    pub first_mailboxes: Vec<(MailboxName, SpecialUse)>,
     /// Where random numbers start; `None`: from the operating system. Set by tests and the simulator.
     pub seed: Option<u64>,
 }
@@ -40,9 +42,17 @@ impl Default for Options {
             keep_expunged: Duration::from_secs(7 * 24 * 3600),
             cache_mailboxes: 1_000,
             cache_records: 2_000_000,
+            first_mailboxes: first_mailboxes(),
             seed: None,
         }
     }
+}
+
+/// The mailboxes that nearly every client looks for.
+fn first_mailboxes() -> Vec<(MailboxName, SpecialUse)> {
+    use SpecialUse::{Archive, Drafts, Junk, Sent, Trash};
+    let usual = [("Archive", Archive), ("Drafts", Drafts), ("Junk", Junk), ("Sent", Sent), ("Trash", Trash)];
+    usual.into_iter().filter_map(|(name, special_use)| Some((MailboxName::new(name).ok()?, special_use))).collect()
 }
 
 /// What all parts of a store share.

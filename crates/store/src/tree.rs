@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use columba_types::{InvalidMailboxName, MailboxId, MailboxName};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// What a mailbox is for (RFC 6154 §2, RFC 8457 §3). No two mailboxes of an account have the same.
+/// What a mailbox is for (RFC 6154 §2, RFC 8457 §3, RFC 9979 §8). No two mailboxes of an account have the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum SpecialUse {
     /// \All
@@ -25,12 +25,29 @@ pub enum SpecialUse {
     Trash,
     /// \Important
     Important,
+    /// \Snoozed
+    Snoozed,
+    /// \Scheduled
+    Scheduled,
+    /// \Memos
+    Memos,
 }
 
 impl SpecialUse {
     /// Every one, in the order of their numbers in storage.
-    pub const ALL: [Self; 8] =
-        [Self::All, Self::Archive, Self::Drafts, Self::Flagged, Self::Junk, Self::Sent, Self::Trash, Self::Important];
+    pub const ALL: [Self; 11] = [
+        Self::All,
+        Self::Archive,
+        Self::Drafts,
+        Self::Flagged,
+        Self::Junk,
+        Self::Sent,
+        Self::Trash,
+        Self::Important,
+        Self::Snoozed,
+        Self::Scheduled,
+        Self::Memos,
+    ];
 
     /// As LIST prints it.
     pub const fn as_str(self) -> &'static str {
@@ -43,7 +60,17 @@ impl SpecialUse {
             Self::Sent => "\\Sent",
             Self::Trash => "\\Trash",
             Self::Important => "\\Important",
+            // RFC 9979 §9.2 registers these without a backslash, for which the grammar of LIST has no room.
+            Self::Snoozed => "\\Snoozed",
+            Self::Scheduled => "\\Scheduled",
+            Self::Memos => "\\Memos",
         }
+    }
+
+    /// Whether the mailbox would show messages that lie in others (RFC 6154 §2). None does here, so no mailbox gets such a
+    /// use any more.
+    pub const fn is_virtual(self) -> bool {
+        matches!(self, Self::All | Self::Flagged)
     }
 
     /// Reads `\Sent`, in any case.

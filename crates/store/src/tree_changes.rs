@@ -23,15 +23,6 @@ use crate::{StoreError, keys};
 /// Mailbox ids are the account's id and a number of this many bits.
 const MAILBOX_NUMBER_BITS: u32 = 28;
 
-/// What a new account has besides INBOX.
-const FIRST_MAILBOXES: [(&str, SpecialUse); 5] = [
-    ("Archive", SpecialUse::Archive),
-    ("Drafts", SpecialUse::Drafts),
-    ("Junk", SpecialUse::Junk),
-    ("Sent", SpecialUse::Sent),
-    ("Trash", SpecialUse::Trash),
-];
-
 /// A change of the tree in the making.
 #[derive(Debug)]
 struct TreeDraft {
@@ -75,6 +66,25 @@ impl TreeDraft {
         let subscribed = self.get(name).is_some_and(|entry| entry.subscribed);
         self.set(name, Some(TreeEntry { mailbox: Some(id), subscribed, uses: uses.to_vec() }));
         Ok(id)
+    }
+
+    /// A new mailbox, with those above it that are missing.
+    fn create_new(&mut self, name: &MailboxName, uses: &[SpecialUse]) -> Result<MailboxId, StoreError> {
+        if self.get(name).is_some_and(|entry| entry.mailbox.is_some()) {
+            return Err(StoreError::Exists);
+        }
+        self.create_parents(name)?;
+        self.create(name, &in_order(uses))
+    }
+
+    /// Takes uses away from the mailboxes that have them, but for the one of name `except`.
+    fn release_uses(&mut self, uses: &[SpecialUse], except: Option<&MailboxName>) {
+        let tree = Arc::clone(&self.tree);
+        let has_one = |entry: &TreeEntry| entry.uses.iter().any(|special_use| uses.contains(special_use));
+        for (name, entry) in tree.iter().filter(|(name, entry)| Some(*name) != except && has_one(entry)) {
+            let kept = entry.uses.iter().filter(|special_use| !uses.contains(special_use)).copied().collect();
+            self.set(name, Some(TreeEntry { uses: kept, ..entry.clone() }));
+        }
     }
 
     /// Makes the names above `name` mailboxes where they are none (RFC 9051 §6.3.4).
@@ -121,9 +131,18 @@ pub(crate) async fn create_first_mailboxes(core: &Arc<Core>, account: AccountId)
         batch: Batch::new(partition),
     };
     draft.create(&MailboxName::inbox(), &[])?;
-    for (name, special_use) in FIRST_MAILBOXES {
-        let name = MailboxName::new(name).map_err(|_| StoreError::Cannot("a mailbox cannot have that name"))?;
-        draft.create(&name, &[special_use])?;
+    for (name, special_use) in &core.options.first_mailboxes {
+        draft.create_parents(name)?;
+        match draft.get(name).cloned() {
+            // One mailbox for several uses, or the way to another one.
+            Some(mut entry) => {
+                entry.uses.push(*special_use);
+                entry.uses.sort_unstable();
+                entry.uses.dedup();
+                draft.set(name, Some(entry));
+            }
+            None => _ = draft.create(name, &[*special_use])?,
+        }
     }
     let TreeDraft { state, names, mut batch, .. } = draft;
     batch.guard(keys::format(), Expect::Absent);
@@ -138,6 +157,14 @@ pub(crate) async fn create_first_mailboxes(core: &Arc<Core>, account: AccountId)
         Ok(()) | Err(CommitError::Conflict) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Each use once, in the order of their numbers.
+fn in_order(uses: &[SpecialUse]) -> Vec<SpecialUse> {
+    let mut uses = uses.to_vec();
+    uses.sort_unstable();
+    uses.dedup();
+    uses
 }
 
 /// An entry that says nothing is none.
@@ -156,17 +183,27 @@ impl AccountStore {
         uses: &[SpecialUse],
     ) -> Result<MailboxId, StoreError> {
         self.change_tree(None, |draft| {
-            if draft.get(name).is_some_and(|entry| entry.mailbox.is_some()) {
-                return Err(StoreError::Exists);
-            }
             if uses.iter().any(|special_use| draft.tree.of_use(*special_use).is_some()) {
-                return Err(StoreError::UseTaken);
+                let exists = draft.tree.mailbox(name).is_some();
+                return Err(if exists { StoreError::Exists } else { StoreError::UseTaken });
             }
-            draft.create_parents(name)?;
-            let mut uses = uses.to_vec();
-            uses.sort_unstable();
-            uses.dedup();
-            draft.create(name, &uses)
+            draft.create_new(name, uses)
+        })
+        .await
+    }
+
+    /// As [`AccountStore::create_mailbox`], but the uses are taken from whatever mailboxes have them (RFC 6154 §3 allows it).
+    ///
+    /// # Errors
+    /// `Exists`; `Limit`: too many names.
+    pub async fn create_mailbox_taking_uses(
+        self: &Arc<Self>,
+        name: &MailboxName,
+        uses: &[SpecialUse],
+    ) -> Result<MailboxId, StoreError> {
+        self.change_tree(None, |draft| {
+            draft.release_uses(uses, None);
+            draft.create_new(name, uses)
         })
         .await
     }
@@ -306,9 +343,26 @@ impl AccountStore {
             if uses.iter().any(taken) {
                 return Err(StoreError::UseTaken);
             }
-            let mut uses = uses.to_vec();
-            uses.sort_unstable();
-            uses.dedup();
+            let uses = in_order(uses);
+            if uses != entry.uses {
+                draft.set(name, Some(TreeEntry { uses, ..entry }));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a mailbox other special uses, taken from whatever mailboxes have them.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn take_uses(self: &Arc<Self>, name: &MailboxName, uses: &[SpecialUse]) -> Result<(), StoreError> {
+        self.change_tree(None, |draft| {
+            let Some(entry) = draft.get(name).filter(|entry| entry.mailbox.is_some()).cloned() else {
+                return Err(StoreError::NotFound);
+            };
+            let uses = in_order(uses);
+            draft.release_uses(&uses, Some(name));
             if uses != entry.uses {
                 draft.set(name, Some(TreeEntry { uses, ..entry }));
             }

@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use columba_store::{AccountStore, SpecialUse, StoreError};
+use columba_store::{AccountStore, NewAccount, SpecialUse, StoreError};
 use support::*;
 
 /// Names with mailboxes, without those every account has.
@@ -33,6 +33,47 @@ async fn create_makes_what_is_missing_above() {
     mail.set_uses(&name("Sent"), &[]).await.unwrap();
     mail.set_uses(&name("Important"), &sent).await.unwrap();
     assert_eq!(mail.set_uses(&name("Sent"), &sent).await, Err(StoreError::UseTaken));
+    world.check().await;
+}
+
+// RFC 6154 §3: no two mailboxes have the same use at any time.
+#[tokio::test]
+async fn uses_go_over_to_another_mailbox() {
+    let world = World::new().await;
+    let mail = world.mail().await;
+    let both = [SpecialUse::Sent, SpecialUse::Memos];
+    let id = mail.create_mailbox_taking_uses(&name("Mine"), &both).await.unwrap();
+    assert_eq!(both.map(|special_use| mail.tree().of_use(special_use)), [Some(id); 2]);
+    assert!(mail.tree().get(&name("Sent")).unwrap().uses.is_empty());
+    let again = mail.create_mailbox_taking_uses(&name("Mine"), &[SpecialUse::Junk]).await;
+    assert_eq!(again, Err(StoreError::Exists));
+    assert_eq!(mail.tree().of_use(SpecialUse::Junk), mail.tree().mailbox(&name("Junk")));
+    mail.take_uses(&name("Sent"), &[SpecialUse::Memos]).await.unwrap();
+    assert_eq!(mail.tree().get(&name("Mine")).unwrap().uses, [SpecialUse::Sent]);
+    assert_eq!(mail.take_uses(&name("nowhere"), &[]).await, Err(StoreError::NotFound));
+    let reopened = world.reopened().await.open_account(world.account).await.unwrap();
+    assert_eq!(reopened.tree().of_use(SpecialUse::Sent), Some(id));
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_new_account_has_the_mailboxes_that_are_wanted() {
+    let mut world = World::new().await;
+    world.options.first_mailboxes = vec![
+        (name("Mail/Sent"), SpecialUse::Sent),
+        (name("Mail"), SpecialUse::Archive),
+        (name("Mail/Sent"), SpecialUse::Memos),
+    ];
+    let store = world.reopened().await;
+    let new = NewAccount { name: "eva".into(), ..NewAccount::default() };
+    let account = store.create_account(new).await.unwrap();
+    let tree = store.open_account(account.id).await.unwrap().tree();
+    let shown = tree.iter().map(|(name, entry)| {
+        let uses: Vec<&str> = entry.uses.iter().map(|special_use| special_use.as_str()).collect();
+        format!("{name} {} {}", uses.join(" "), entry.subscribed)
+    });
+    let expected = ["INBOX  true", "Mail \\Archive true", "Mail/Sent \\Sent \\Memos true"];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
     world.check().await;
 }
 

@@ -153,6 +153,36 @@ impl Flags {
 #[derive(Clone)]
 pub struct Keyword(Box<str>);
 
+/// The keywords of IANA's registry that begin with `$`, as they are registered: RFC 3503, RFC 5550, RFC 5788, RFC 8457,
+/// RFC 8621, RFC 9051 and RFC 9979.
+const REGISTERED: [&str; 25] = [
+    "$autosent",
+    "$canunsubscribe",
+    "$followed",
+    "$Forwarded",
+    "$hasattachment",
+    "$hasmemo",
+    "$hasnoattachment",
+    "$Important",
+    "$imported",
+    "$istrusted",
+    "$Junk",
+    "$MailFlagBit0",
+    "$MailFlagBit1",
+    "$MailFlagBit2",
+    "$maskedemail",
+    "$MDNSent",
+    "$memo",
+    "$muted",
+    "$new",
+    "$NotJunk",
+    "$notify",
+    "$Phishing",
+    "$Submitted",
+    "$SubmitPending",
+    "$unsubscribed",
+];
+
 /// What was given as a keyword is not an atom, or too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidKeyword;
@@ -166,11 +196,15 @@ impl fmt::Display for InvalidKeyword {
 impl std::error::Error for InvalidKeyword {}
 
 impl Keyword {
-    /// Checks the grammar: printable ASCII without the specials of `atom`.
+    /// Checks the grammar: printable ASCII without the specials of `atom`. A registered keyword gets its registered spelling.
     pub fn new(text: &str) -> Result<Self, InvalidKeyword> {
         let atom_char = |b: u8| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b);
         let valid = !text.is_empty() && text.len() <= KEYWORD_BYTES && text.bytes().all(atom_char);
-        if valid { Ok(Self(text.into())) } else { Err(InvalidKeyword) }
+        if !valid {
+            return Err(InvalidKeyword);
+        }
+        let registered = text.starts_with('$').then(|| REGISTERED.iter().find(|k| k.eq_ignore_ascii_case(text)));
+        Ok(Self(registered.flatten().map_or(text, |spelling| spelling).into()))
     }
 
     /// As it was first written.
@@ -233,6 +267,10 @@ mod tests {
     #[test]
     fn keywords_ignore_case_and_refuse_specials() {
         assert_eq!(Keyword::new("$Forwarded"), Keyword::new("$FORWARDED"));
+        // RFC 9979 §9.1, RFC 8457 §6.1: what is registered has one spelling.
+        assert_eq!(Keyword::new("$MAILflagbit2").unwrap().as_str(), "$MailFlagBit2");
+        assert_eq!(Keyword::new("$important").unwrap().as_str(), "$Important");
+        assert_eq!(Keyword::new("Work").unwrap().as_str(), "Work");
         for bad in ["", "\\Seen", "a b", "a(", "a\r\n", "ä", "a]"] {
             assert_eq!(Keyword::new(bad), Err(InvalidKeyword), "{bad:?}");
         }

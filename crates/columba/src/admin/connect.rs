@@ -204,7 +204,8 @@ pub(crate) async fn open_store(config: &Config) -> Result<Store, OpenFailure> {
         Ok(Err(error)) => return Err(OpenFailure::Other(cannot_open(&config.data, &error))),
         Err(error) => return Err(OpenFailure::Other(cannot_open(&config.data, &error))),
     };
-    let options = Options { keep_expunged: config.store.keep_expunged, ..Options::default() };
+    let first_mailboxes = config.mailboxes.0.iter().map(|(special_use, name)| (name.clone(), *special_use)).collect();
+    let options = Options { keep_expunged: config.store.keep_expunged, first_mailboxes, ..Options::default() };
     let store = Store::open(opened.engine, opened.blobs, Arc::new(SystemClock), options).await;
     store.map_err(|error| OpenFailure::Other(cannot_open(&config.data, &error)))
 }

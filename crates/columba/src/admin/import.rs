@@ -1,13 +1,14 @@
 //! Takes an import in: octets are stored and taken apart on all cores while the next ones arrive, and many messages
 //! become one commit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use columba_session::delivery::Delivery;
 use columba_store::{AccountStore, Mailbox, NewMessage, SpecialUse, StoreError};
 use columba_types::limits::{COMMIT_MESSAGES, IMPORT_IN_FLIGHT_BYTES, KEYWORDS_PER_MAILBOX, MESSAGE_IN_MEMORY_BYTES};
-use columba_types::{DateTime, Flag, Keyword, MailboxName};
+use columba_types::{DateTime, Flag, Keyword, MailboxId, MailboxName, Uid};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -52,7 +53,8 @@ pub(super) async fn import(
         sender,
         room: Arc::new(Semaphore::new(IMPORT_IN_FLIGHT_BYTES)),
         known: None,
-        in_folder: false,
+        folder: None,
+        filled: HashSet::new(),
     };
     let mut committing = Committing { mailbox: None, batch: Vec::new(), weight: 0, totals: ImportTotals::default() };
     let from = &mut *conversation.from;
@@ -76,7 +78,10 @@ struct Reading {
     room: Arc<Semaphore>,
     /// What the folder's mailbox held before.
     known: Option<Known>,
-    in_folder: bool,
+    /// Where messages go.
+    folder: Option<MailboxId>,
+    /// Where some went, which the store may not know yet.
+    filled: HashSet<MailboxId>,
 }
 
 /// Why reading ended before its end: the committing half has the reason.
@@ -90,9 +95,8 @@ impl Reading {
             match next_frame(from).await?.parse::<ImportStep>()? {
                 ImportStep::Folder { name, special_use } => self.folder(&name, special_use.as_deref()).await?,
                 ImportStep::Message { origin, flags, internal_date } => {
-                    if !self.in_folder {
-                        return Err(Trouble::refused("a message came before its folder"));
-                    }
+                    let folder = self.folder.ok_or_else(|| Trouble::refused("a message came before its folder"))?;
+                    self.filled.insert(folder);
                     let flags = flags.iter().filter_map(|f| Flag::parse(f).ok()).collect();
                     self.message(from, origin, flags, internal_date.into()).await?;
                 }
@@ -117,21 +121,38 @@ impl Reading {
         if self.skip_duplicates {
             self.known = Some(Known::of(&self.mail, &mailbox).await.map_err(failed)?);
         }
-        self.in_folder = true;
+        self.folder = Some(id);
         self.send(Step::Folder { mailbox, made }).await
     }
 
     /// Makes the mailbox if it is not there; whether it did.
     async fn make(&self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<bool, StoreError> {
-        let tree = self.mail.tree();
-        if tree.mailbox(name).is_some() {
+        if self.mail.tree().mailbox(name).is_some() {
             return Ok(false);
         }
-        let free = special_use.filter(|u| tree.of_use(*u).is_none());
-        match self.mail.create_mailbox(name, free.as_slice()).await {
+        let mut uses = special_use.as_slice();
+        if let Some(special_use) = special_use
+            && !self.is_free(special_use).await?
+        {
+            uses = &[];
+        }
+        match self.mail.create_mailbox_taking_uses(name, uses).await {
             Ok(_) => Ok(true),
             Err(StoreError::Exists) => Ok(false),
-            Err(StoreError::UseTaken) => self.mail.create_mailbox(name, &[]).await.map(|_| true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether no mailbox has that use, or only one that never held a message: the one a new account has from the start is no
+    /// reason to leave the mailbox without its use that people really have their mail in.
+    async fn is_free(&self, special_use: SpecialUse) -> Result<bool, StoreError> {
+        let Some(holder) = self.mail.tree().of_use(special_use) else { return Ok(true) };
+        if self.filled.contains(&holder) {
+            return Ok(false);
+        }
+        match self.mail.head(holder).await {
+            Ok(head) => Ok(head.uid_next == Uid::MIN),
+            Err(StoreError::NotFound) => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -55,7 +55,10 @@ pub(super) async fn create(
     let name = parse_name(mailbox)?;
     let uses = match special_use {
         None => Vec::new(),
-        Some(text) => vec![SpecialUse::parse(text).ok_or_else(|| unknown_use(text))?],
+        Some(text) => {
+            let special_use = SpecialUse::parse(text).filter(|special_use| !special_use.is_virtual());
+            vec![special_use.ok_or_else(|| unknown_use(text))?]
+        }
     };
     let about = format!("mailbox {name} of {account}");
     match mail.create_mailbox(&name, &uses).await {
@@ -108,7 +111,8 @@ pub(super) fn no_mailbox(account: &str, name: &MailboxName) -> Trouble {
 }
 
 fn unknown_use(text: &str) -> Trouble {
-    let all: Vec<&str> = SpecialUse::ALL.iter().map(|u| u.as_str().trim_start_matches('\\')).collect();
+    let all: Vec<&str> =
+        SpecialUse::ALL.iter().filter(|u| !u.is_virtual()).map(|u| u.as_str().trim_start_matches('\\')).collect();
     Trouble::with_hint(format!("there is no special use {text}"), format!("it is one of {}", all.join(", ")))
 }
 

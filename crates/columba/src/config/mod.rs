@@ -14,7 +14,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use columba_types::limits;
+use columba_store::SpecialUse;
+use columba_types::{MailboxName, limits};
 use serde::Serialize;
 
 pub(crate) use address::{Address, Network};
@@ -44,6 +45,44 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     pub(crate) limits: Limits,
     pub(crate) store: StoreSettings,
+    pub(crate) mailboxes: Mailboxes,
+}
+
+/// What a new account has besides INBOX.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Mailboxes(pub(crate) Vec<(SpecialUse, MailboxName)>);
+
+impl Mailboxes {
+    /// The uses a mailbox can be made for, by the names of their settings.
+    pub(crate) const SETTINGS: [(&'static str, SpecialUse); 9] = [
+        ("archive", SpecialUse::Archive),
+        ("drafts", SpecialUse::Drafts),
+        ("important", SpecialUse::Important),
+        ("junk", SpecialUse::Junk),
+        ("memos", SpecialUse::Memos),
+        ("scheduled", SpecialUse::Scheduled),
+        ("sent", SpecialUse::Sent),
+        ("snoozed", SpecialUse::Snoozed),
+        ("trash", SpecialUse::Trash),
+    ];
+
+    /// The name of the mailbox for a use; empty where there is none.
+    fn name_for(&self, special_use: SpecialUse) -> &str {
+        self.0.iter().find(|(known, _)| *known == special_use).map_or("", |(_, name)| name.as_str())
+    }
+}
+
+impl Default for Mailboxes {
+    fn default() -> Self {
+        let usual = columba_store::Options::default().first_mailboxes;
+        Self(usual.into_iter().map(|(name, special_use)| (special_use, name)).collect())
+    }
+}
+
+impl Serialize for Mailboxes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Self::SETTINGS.iter().map(|(key, special_use)| (key, self.name_for(*special_use))))
+    }
 }
 
 /// One address that is listened on.
@@ -149,6 +188,7 @@ impl Config {
             auth: Auth::default(),
             limits: Limits::default(),
             store: StoreSettings::default(),
+            mailboxes: Mailboxes::default(),
         };
         config.fill_listeners();
         config
@@ -221,6 +261,10 @@ impl Config {
         }
         let keep = self.store.keep_expunged.as_secs();
         let _ = write!(out, "\n[store]\nkeep_expunged = \"{keep}s\"\nshards = {}\n", self.store.shards);
+        out.push_str("\n[mailboxes]\n");
+        for (key, special_use) in Mailboxes::SETTINGS {
+            let _ = writeln!(out, "{key} = {}", text(self.mailboxes.name_for(special_use)));
+        }
         out
     }
 }
@@ -259,6 +303,9 @@ mod tests {
         config.auth.plaintext_networks = vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
         config.limits.connections = 5;
         config.store.keep_expunged = Duration::from_secs(90);
+        let name = |text: &str| MailboxName::new(text).unwrap();
+        config.mailboxes =
+            Mailboxes(vec![(SpecialUse::Sent, name("Mail/Gesendet \"x\"")), (SpecialUse::Memos, name("Memos"))]);
         assert_eq!(read(&config.to_toml(), Path::new("/")).unwrap(), config);
     }
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::address::{Address, Unreadable};
 use super::mistake::Mistake;
 use super::reader::{Reader, Section, Spanned};
-use super::{Config, Listener, Protocol, TlsFiles, TlsMode, VERSION};
+use super::{Config, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
 
-const TOP: &[&str] = &["version", "data", "host_name", "listener", "tls", "auth", "limits", "store"];
+const TOP: &[&str] = &["version", "data", "host_name", "listener", "tls", "auth", "limits", "store", "mailboxes"];
 const LISTENER: &[&str] = &["protocol", "address", "tls"];
 const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["plaintext_networks"];
@@ -22,6 +22,8 @@ const LIMITS: &[&str] = &[
     "messages_per_copy",
 ];
 const STORE: &[&str] = &["keep_expunged", "shards"];
+const MAILBOXES: &[&str] =
+    &["archive", "drafts", "important", "junk", "memos", "scheduled", "sent", "snoozed", "trash"];
 
 /// Reads `text`; paths in it are relative to `base`, the directory of the file.
 ///
@@ -79,6 +81,9 @@ fn read_all(reader: &mut Reader<'_>, table: &toml_edit::Table, base: &Path) -> C
     }
     if let Some((section, _)) = reader.subsection(&top, "store", "[store]", STORE) {
         read_store(reader, &section, &mut config);
+    }
+    if let Some((section, _)) = reader.subsection(&top, "mailboxes", "[mailboxes]", MAILBOXES) {
+        read_mailboxes(reader, &section, &mut config);
     }
     let sections = reader.subsections(&top, "listener", "[[listener]]", LISTENER);
     if sections.is_empty() {
@@ -187,6 +192,29 @@ fn read_store(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Confi
     if let Some(shards) = reader.number(section, "shards", 1..=64) {
         config.store.shards = usize::try_from(shards.value).unwrap_or(1);
     }
+}
+
+/// An empty name means that there is no such mailbox.
+fn read_mailboxes(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Config) {
+    for (key, special_use) in Mailboxes::SETTINGS {
+        let Some(written) = reader.string(section, key) else { continue };
+        config.mailboxes.0.retain(|(known, _)| *known != special_use);
+        if written.value.is_empty() {
+            continue;
+        }
+        match columba_store::normalise_name(&written.value) {
+            Ok(name) if name.is_inbox() => {
+                let what = format!("`{key}` cannot be INBOX, which new mail comes to");
+                reader.mistake(&written.span, what, "choose another name, or \"\" for none");
+            }
+            Ok(name) => config.mailboxes.0.push((special_use, name)),
+            Err(reason) => {
+                let what = format!("\"{}\" cannot be a mailbox: {reason}", written.value);
+                reader.mistake(&written.span, what, "levels are separated by /, as in \"Mail/Sent\"");
+            }
+        }
+    }
+    config.mailboxes.0.sort();
 }
 
 fn read_listeners(
@@ -387,6 +415,23 @@ c.toml:13:15: /nonexistent/missing.pem cannot be read: No such file or directory
 "#;
         let found = mistakes(text);
         assert_eq!(found, expected, "{found}");
+    }
+
+    #[test]
+    fn mailboxes_of_new_accounts_are_chosen() {
+        let text = "[mailboxes]\nsent = \"Gesendet\"\njunk = \"\"\nmemos = \"Notizen/Memos\"\n";
+        let config = read(text, Path::new("/")).unwrap();
+        let shown = config.to_toml();
+        let (_, mailboxes) = shown.split_once("[mailboxes]\n").unwrap();
+        assert!(
+            mailboxes.contains("archive = \"Archive\"\n") && mailboxes.contains("sent = \"Gesendet\"\n"),
+            "{shown}"
+        );
+        assert!(mailboxes.contains("junk = \"\"\n") && mailboxes.contains("memos = \"Notizen/Memos\"\n"), "{shown}");
+        let found = mistakes("[mailboxes]\nsent = \"a//b\"\ntrash = \"inbox\"\nspam = \"Spam\"\n");
+        for expected in ["cannot be a mailbox", "cannot be INBOX", "no setting `spam`"] {
+            assert!(found.contains(expected), "{found}");
+        }
     }
 
     #[test]

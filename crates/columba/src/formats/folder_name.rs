@@ -1,23 +1,34 @@
 //! Names of folders on disk and in the store: Maildir++ names, file names, and what well-known names are for.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use columba_store::{SpecialUse, normalise_name};
 use columba_types::{InvalidMailboxName, MailboxName};
 use columba_wire::{NameForm, RawMailbox, encode_mailbox};
 
-/// The names that clients of the big services use, in lower case. Only the top level counts, and only as long as no
-/// other mailbox has that use.
-const KNOWN: [(SpecialUse, &[&str]); 5] = [
-    (SpecialUse::Sent, &["sent", "sent items", "sent messages", "sent mail", "sent-mail"]),
-    (SpecialUse::Drafts, &["drafts", "draft"]),
-    (SpecialUse::Trash, &["trash", "deleted items", "deleted messages"]),
-    (SpecialUse::Junk, &["junk", "spam", "junk e-mail", "junk email", "bulk mail"]),
-    (SpecialUse::Archive, &["archive", "archives"]),
-];
+/// Uses and names, as the file says.
+const SPECIAL_NAMES: &str = include_str!("special_names.tsv");
+
+/// Folders of Gmail that have its own below them.
+const GMAIL: [&str; 2] = ["[gmail]/", "[google mail]/"];
 
 /// What a mailbox of that name is for, judged by its name.
 pub(crate) fn special_use_of(name: &MailboxName) -> Option<SpecialUse> {
+    static USES: LazyLock<HashMap<String, SpecialUse>> = LazyLock::new(|| special_names().collect());
     let name = name.as_str().to_lowercase();
-    KNOWN.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(special_use, _)| *special_use)
+    let within = name.strip_prefix("inbox/").or_else(|| GMAIL.iter().find_map(|prefix| name.strip_prefix(prefix)));
+    USES.get(&name).or_else(|| USES.get(within?)).copied()
+}
+
+/// Names in lower case, with their uses.
+fn special_names() -> impl Iterator<Item = (String, SpecialUse)> {
+    let lines = SPECIAL_NAMES.lines().filter(|line| !line.starts_with('#'));
+    let entries = lines.filter_map(|line| {
+        let (special_use, names) = line.split_once('\t')?;
+        Some((SpecialUse::parse(&format!("\\{special_use}"))?, names))
+    });
+    entries.flat_map(|(special_use, names)| names.split('|').map(move |name| (name.to_lowercase(), special_use)))
 }
 
 /// The name of a folder whose components are as Maildir++ and Dovecot write them: modified UTF-7, or UTF-8 where
@@ -109,5 +120,25 @@ mod tests {
         assert_eq!(special_use_of(&name("Sent Items")), Some(SpecialUse::Sent));
         assert_eq!(special_use_of(&name("Junk E-mail")), Some(SpecialUse::Junk));
         assert_eq!(special_use_of(&name("Work/Sent")), None);
+        assert_eq!(special_use_of(&name("INBOX/Entwürfe")), Some(SpecialUse::Drafts));
+        assert_eq!(special_use_of(&name("[Gmail]/Sent Mail")), Some(SpecialUse::Sent));
+        assert_eq!(special_use_of(&name("[Gmail]/All Mail")), Some(SpecialUse::Archive));
+        assert_eq!(special_use_of(&name("[Google Mail]/Papierkorb")), Some(SpecialUse::Trash));
+        assert_eq!(special_use_of(&name("All Mail")), None);
+        assert_eq!(special_use_of(&name("ENVOYÉS")), Some(SpecialUse::Sent));
+        assert_eq!(special_use_of(&name("送信済み")), Some(SpecialUse::Sent));
+    }
+
+    #[test]
+    fn every_line_of_the_names_is_understood() {
+        let lines = SPECIAL_NAMES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in lines {
+            let (special_use, names) = line.split_once('\t').unwrap();
+            let special_use = SpecialUse::parse(&format!("\\{special_use}")).unwrap();
+            for text in names.split('|') {
+                assert_eq!(name(text).as_str(), text, "not in normal form");
+                assert_eq!(special_use_of(&name(text)), Some(special_use), "{text} has two uses");
+            }
+        }
     }
 }

@@ -138,12 +138,16 @@ fn duplicates_are_left_out_if_wanted() {
 fn special_use_is_given_by_name_only_where_it_is_free() {
     let home = home_with_maildir();
     home.run(&["mailbox", "delete", "ann", "Sent", "--yes"]).ok();
-    home.write(&[("in/.Spam/cur/1.a", b"x\r\n")]);
+    home.write(&[("in/.Spam/cur/1.a", b"x\r\n"), ("in/.Entw&APw-rfe/cur/1.a", b"x\r\n")]);
+    home.write(&[("drafts/cur/1.a", b"x\r\n")]);
+    home.run(&["import", "maildir", "ann", "drafts", "--mailbox", "Drafts"]).ok();
     home.run(&["import", "maildir", "ann", "in"]).ok();
     let uses = |name: &str| home.json(&["mailbox", "show", "ann", name])["special_uses"].to_string();
     assert_eq!(uses("Sent"), "[\"\\\\Sent\"]");
-    // Junk has that use already.
-    assert_eq!(uses("Spam"), "[]");
+    // Junk, which a new account has, never held a message.
+    assert_eq!((uses("Spam"), uses("Junk")), ("[\"\\\\Junk\"]".into(), "[]".into()));
+    // Drafts did.
+    assert_eq!((uses("Entwürfe"), uses("Drafts")), ("[]".into(), "[\"\\\\Drafts\"]".into()));
 }
 
 #[test]

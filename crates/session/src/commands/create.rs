@@ -1,10 +1,11 @@
-//! CREATE (RFC 9051 §6.3.4).
+//! CREATE (RFC 9051 §6.3.4), with the uses a mailbox is made for (RFC 6154 §3).
 
-use columba_store::StoreError;
+use columba_store::{SpecialUse, StoreError};
 use columba_types::SEPARATOR;
 use columba_wire::{Code, RawMailbox};
 
 use super::list::list_line_of;
+use super::select::printable;
 use crate::context::Context;
 use crate::reply::{Done, Failure, Outcome};
 
@@ -14,10 +15,8 @@ pub(super) async fn create(
     raw: RawMailbox,
     special_use: Option<Vec<String>>,
 ) -> Outcome {
-    if special_use.is_some() {
-        // CREATE-SPECIAL-USE is not announced.
-        return Err(Failure::no(Code::UseAttr, "A special use cannot be given to a new mailbox"));
-    }
+    let uses =
+        special_use.unwrap_or_default().iter().map(|text| special_use_of(text)).collect::<Result<Vec<_>, _>>()?;
     let raw = match raw.0.strip_suffix(&[SEPARATOR as u8]) {
         Some(shorter) if !shorter.is_empty() => RawMailbox(shorter.to_vec()),
         _ => raw,
@@ -27,7 +26,7 @@ pub(super) async fn create(
         return Err(Failure::no(Code::AlreadyExists, "INBOX is always there"));
     }
     let mail = context.mail()?;
-    let id = mail.create_mailbox(&name, &[]).await.map_err(|error| match error {
+    let id = mail.create_mailbox_taking_uses(&name, &uses).await.map_err(|error| match error {
         StoreError::Exists => Failure::no(Code::AlreadyExists, "There is a mailbox of that name already"),
         StoreError::Limit(_) => Failure::no(Code::Limit, "The account has as many mailboxes as it can have"),
         other => other.into(),
@@ -40,4 +39,11 @@ pub(super) async fn create(
     }
     // RFC 8474 §4.1
     Ok(Done::with(Code::MailboxId(id), "Created"))
+}
+
+/// The use of that name, if a mailbox can have it. One that another mailbox has is taken from it (RFC 6154 §3 leaves this to
+/// the server): the client says which mailbox it wants for it now.
+pub(super) fn special_use_of(text: &str) -> Result<SpecialUse, Failure> {
+    let known = SpecialUse::parse(text).filter(|special_use| !special_use.is_virtual());
+    known.ok_or_else(|| Failure::no(Code::UseAttr, format!("No mailbox can have the use {}", printable(text))))
 }

@@ -69,8 +69,12 @@ pub(crate) fn encode_name(entry: &TreeEntry) -> Bytes {
     if let Some(id) = entry.mailbox {
         out.varint(id.0);
     }
-    let bit = |special_use: SpecialUse| 1u8 << (special_use as u8);
-    out.u8(entry.uses.iter().fold(0, |bits, special_use| bits | bit(*special_use)));
+    let uses = entry.uses.iter().fold(0u64, |bits, special_use| bits | 1 << (*special_use as u8));
+    out.u8(uses as u8);
+    // The first eight had an octet; those that came later are left out where there is none of them.
+    if uses >> 8 != 0 {
+        out.varint(uses >> 8);
+    }
     out.finish()
 }
 
@@ -81,8 +85,15 @@ pub(crate) fn decode_name(octets: &[u8]) -> Result<TreeEntry, DecodeError> {
         return Err(DecodeError::Field("name flag"));
     }
     let mailbox = if bits & 1 != 0 { Some(MailboxId(input.varint()?)) } else { None };
-    let uses = input.u8()?;
+    let mut uses = u64::from(input.u8()?);
+    if !input.is_empty() {
+        let more: u32 = input.small("uses")?;
+        uses |= u64::from(more) << 8;
+    }
     input.end()?;
+    if uses >> SpecialUse::ALL.len() != 0 {
+        return Err(DecodeError::Field("use, which a newer Columba may know"));
+    }
     let uses = SpecialUse::ALL.into_iter().filter(|special_use| uses >> (*special_use as u8) & 1 != 0).collect();
     Ok(TreeEntry { mailbox, subscribed: bits & 2 != 0, uses })
 }
@@ -212,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn small_values_come_back(n: u64, secs: i64, bits in 0u8..4, uses: u8, words in proptest::collection::hash_set("[a-z]{1,5}", 0..4)) {
+        fn small_values_come_back(n: u64, secs: i64, bits in 0u8..4, uses: u16, words in proptest::collection::hash_set("[a-z]{1,5}", 0..4)) {
             let state = TreeState { version: n, last_uid_validity: n as u32, mailboxes_made: n / 3 };
             prop_assert_eq!(decode_tree(&encode_tree(state)), Ok(state));
             let uses = SpecialUse::ALL.into_iter().filter(|u| uses >> (*u as u8) & 1 != 0).collect();
