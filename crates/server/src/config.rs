@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use columba_session::Hiding;
 use columba_types::limits;
 
 use crate::{Address, Network};
@@ -89,6 +90,8 @@ pub struct Config {
     pub messages_per_command: Option<u32>,
     /// Messages that one COPY or APPEND may be about (RFC 9738, SAVELIMIT).
     pub messages_per_copy: Option<u32>,
+    /// Which capabilities are kept from whom.
+    pub hiding: Vec<Hiding>,
     /// Directory for messages too large for memory while they arrive by LMTP. On the same disk as the data.
     pub spool: PathBuf,
 }
@@ -107,6 +110,7 @@ impl Default for Config {
             message_bytes: limits::MESSAGE_BYTES,
             messages_per_command: None,
             messages_per_copy: None,
+            hiding: Vec::new(),
             spool: std::env::temp_dir(),
         }
     }

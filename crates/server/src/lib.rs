@@ -24,8 +24,8 @@ mod transport;
 
 pub use address::{Address, InvalidAddress};
 pub use bind::{BindError, BindReason, Bound, ListenerError};
+pub use columba_types::{InvalidNetwork, Network};
 pub use config::{Config, ListenerConfig, Protocol, TlsFiles, TlsMode};
-pub use network::{InvalidNetwork, Network};
 pub use registry::{ConnectionInfo, Counters};
 pub use running::Running;
 pub use tls::TlsError;

@@ -35,6 +35,7 @@ impl Running {
         let settings = Settings {
             server_name: config.server_name.clone(),
             message_bytes: config.message_bytes,
+            hiding: config.hiding.clone(),
             message_limit: config.messages_per_command,
             save_limit: config.messages_per_copy,
             ..Settings::default()

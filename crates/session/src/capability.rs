@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::hiding::is_shown;
 use crate::services::{Peer, Security, Settings};
 use crate::state::State;
 use crate::table::PhaseKind;
@@ -52,8 +53,25 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
     "WITHIN",
 ];
 
-/// The names for a client in this state.
+/// What can be hidden beside what is announced after login: `NAME=` stands for any value.
+const HIDEABLE_TOO: &[&str] = &["LITERAL-", "MESSAGELIMIT=", "SAVELIMIT=", "AUTH=PLAIN"];
+
+/// What no rule hides: without it a client could not begin, or would send its password in the clear.
+pub const NEVER_HIDDEN: &[&str] = &["IMAP4rev1", "LOGINDISABLED", "STARTTLS"];
+
+/// What can be hidden; `NAME=` stands for any value.
+pub fn hideable() -> impl Iterator<Item = &'static str> {
+    ["IMAP4rev2"].iter().chain(AFTER_LOGIN).chain(HIDEABLE_TOO).copied()
+}
+
+/// The names for a client in this state, without those that are hidden from it.
 pub(crate) fn names(settings: &Settings, peer: &Peer, state: &State) -> Vec<Cow<'static, str>> {
+    let mut names = all(settings, peer, state);
+    names.retain(|name| NEVER_HIDDEN.contains(&name.as_ref()) || is_shown(&settings.hiding, name, peer, state));
+    names
+}
+
+fn all(settings: &Settings, peer: &Peer, state: &State) -> Vec<Cow<'static, str>> {
     let mut names: Vec<Cow<'static, str>> = ALWAYS.iter().map(|name| Cow::Borrowed(*name)).collect();
     let mut add = |more: &[&'static str]| names.extend(more.iter().map(|name| Cow::Borrowed(*name)));
     if state.phase() != PhaseKind::NotAuthenticated {

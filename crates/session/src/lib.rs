@@ -14,6 +14,7 @@ mod commands;
 mod compression;
 mod context;
 pub mod delivery;
+mod hiding;
 mod link;
 mod news;
 mod notify;
@@ -28,7 +29,9 @@ mod table;
 mod view;
 mod waiting;
 
+pub use capability::{NEVER_HIDDEN, hideable};
 pub use compression::Compressors;
+pub use hiding::{ClientPattern, Hiding, matches};
 pub use link::{Link, Stop};
 pub use services::{AccountFull, Gate, Pass, Peer, Security, Services, Settings};
 pub use session::{End, Session};

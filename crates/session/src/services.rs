@@ -9,6 +9,7 @@ use columba_store::Store;
 use columba_types::{AccountId, limits};
 
 use crate::compression::Compressors;
+use crate::hiding::Hiding;
 
 /// Shared by all sessions of one server.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub message_limit: Option<u32>,
     /// Messages that one COPY or APPEND may be about, where that is more (RFC 9738, SAVELIMIT).
     pub save_limit: Option<u32>,
+    /// Which capabilities are kept from whom.
+    pub hiding: Vec<Hiding>,
 }
 
 impl Default for Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             message_bytes: limits::MESSAGE_BYTES,
             message_limit: None,
             save_limit: None,
+            hiding: Vec::new(),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct State {
     /// BAD answers since the last command that was none.
     pub(crate) bad_in_a_row: u32,
     pub(crate) login_failures: u32,
+    /// The rules of hiding, by their places, that the client fits by what it said of itself.
+    pub(crate) client_fits: Box<[usize]>,
     /// When the time to log in began, counted from the beginning of the connection.
     pub(crate) stranger_since: Duration,
 }

@@ -60,6 +60,7 @@ impl Ground for ServerGround {
         match what {
             // Nobody knows when the server has noticed that a client is gone.
             Outside::ConnectionsPerAccount(_) => Err(Refusal::Cannot("connections are counted in memory only")),
+            Outside::Hide { .. } => Err(Refusal::Cannot("hiding is played in memory only")),
             Outside::MessageLimit { any, saving } => {
                 self.limits = (Some(*any), *saving);
                 Ok(())

@@ -11,10 +11,12 @@ mod flags;
 mod ids;
 pub mod limits;
 mod mailbox_name;
+mod network;
 mod num_set;
 
 pub use date::{Date, DateTime};
 pub use flags::{Flag, Flags, InvalidKeyword, Keyword, KeywordBits, SystemFlags};
 pub use ids::{AccountId, MailboxId, MessageId, ModSeq, SeqNum, ThreadId, Uid, UidValidity};
 pub use mailbox_name::{InvalidMailboxName, MailboxName, SEPARATOR};
+pub use network::{InvalidNetwork, Network};
 pub use num_set::{NumRange, NumSet, SetNum, UidSet};

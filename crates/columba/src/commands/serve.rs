@@ -130,6 +130,7 @@ fn server_config(config: &Config) -> columba_server::Config {
         messages_per_command: config.limits.messages_per_command,
         messages_per_copy: config.limits.messages_per_copy,
         spool: config.data.join("incoming"),
+        hiding: config.clients.rules.iter().chain(&config.hide).map(config::Hide::rule).collect(),
         ..columba_server::Config::default()
     }
 }

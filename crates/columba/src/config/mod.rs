@@ -6,6 +6,7 @@
 //! - A key that is not known is a mistake, never ignored.
 
 mod address;
+mod hide;
 mod mistake;
 mod read;
 mod reader;
@@ -19,6 +20,7 @@ use columba_types::{MailboxName, limits};
 use serde::Serialize;
 
 pub(crate) use address::{Address, Network};
+pub(crate) use hide::Hide;
 pub(crate) use read::read;
 
 /// The commented file that `columba config default` prints. Everything in it is the default.
@@ -46,6 +48,9 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) store: StoreSettings,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) clients: Clients,
+    /// Which capabilities are kept from whom, beside the quirks.
+    pub(crate) hide: Vec<Hide>,
 }
 
 /// What a new account has besides INBOX.
@@ -157,6 +162,21 @@ impl Default for Limits {
     }
 }
 
+/// What is known of clients.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Clients {
+    /// The file with their quirks; without it, the one that is built in.
+    pub(crate) quirks: Option<PathBuf>,
+    /// What is in it.
+    pub(crate) rules: Vec<Hide>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self { quirks: None, rules: hide::built_in_quirks() }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct StoreSettings {
     /// How long expunged messages can be brought back, in seconds.
@@ -189,6 +209,8 @@ impl Config {
             limits: Limits::default(),
             store: StoreSettings::default(),
             mailboxes: Mailboxes::default(),
+            clients: Clients::default(),
+            hide: Vec::new(),
         };
         config.fill_listeners();
         config
@@ -265,6 +287,10 @@ impl Config {
         for (key, special_use) in Mailboxes::SETTINGS {
             let _ = writeln!(out, "{key} = {}", text(self.mailboxes.name_for(special_use)));
         }
+        if let Some(quirks) = &self.clients.quirks {
+            let _ = write!(out, "\n[clients]\nquirks = {}\n", path(quirks));
+        }
+        self.hide.iter().for_each(|rule| rule.write_toml(&mut out));
         out
     }
 }

@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::address::{Address, Unreadable};
+use super::hide::{HIDE, quirks_of, read_hide};
 use super::mistake::Mistake;
 use super::reader::{Reader, Section, Spanned};
-use super::{Config, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
+use super::{Clients, Config, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
 
-const TOP: &[&str] = &["version", "data", "host_name", "listener", "tls", "auth", "limits", "store", "mailboxes"];
+const TOP: &[&str] =
+    &["version", "data", "host_name", "listener", "tls", "auth", "limits", "store", "mailboxes", "clients", "hide"];
 const LISTENER: &[&str] = &["protocol", "address", "tls"];
 const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["plaintext_networks"];
@@ -24,6 +26,7 @@ const LIMITS: &[&str] = &[
 const STORE: &[&str] = &["keep_expunged", "shards"];
 const MAILBOXES: &[&str] =
     &["archive", "drafts", "important", "junk", "memos", "scheduled", "sent", "snoozed", "trash"];
+const CLIENTS: &[&str] = &["quirks"];
 
 /// Reads `text`; paths in it are relative to `base`, the directory of the file.
 ///
@@ -84,6 +87,14 @@ fn read_all(reader: &mut Reader<'_>, table: &toml_edit::Table, base: &Path) -> C
     }
     if let Some((section, _)) = reader.subsection(&top, "mailboxes", "[mailboxes]", MAILBOXES) {
         read_mailboxes(reader, &section, &mut config);
+    }
+    if let Some((section, _)) = reader.subsection(&top, "clients", "[clients]", CLIENTS)
+        && let Some(quirks) = reader.string(&section, "quirks")
+    {
+        config.clients = Clients { rules: quirks_of(reader, &quirks, base), quirks: Some(base.join(quirks.value)) };
+    }
+    for (section, span) in reader.subsections(&top, "hide", "[[hide]]", HIDE) {
+        config.hide.push(read_hide(reader, &section, &span));
     }
     let sections = reader.subsections(&top, "listener", "[[listener]]", LISTENER);
     if sections.is_empty() {

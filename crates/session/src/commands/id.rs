@@ -3,6 +3,7 @@
 use tracing::info;
 
 use crate::context::Context;
+use crate::hiding;
 use crate::reply::{Done, Outcome};
 use crate::table::PhaseKind;
 
@@ -13,6 +14,8 @@ type Fields = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 /// before, it would only help an attacker choose (RFC 2971 §4).
 pub(super) fn id(context: &mut Context<'_, '_>, fields: Option<Fields>) -> Outcome {
     if let Some(fields) = fields {
+        // Capabilities change for those who ask again, never by themselves (RFC 9051 §6.1.1).
+        context.state.client_fits = hiding::fitting(&context.services.settings.hiding, &fields);
         let text: Vec<String> = fields
             .iter()
             .filter_map(|(name, value)| Some((name, value.as_ref()?)))

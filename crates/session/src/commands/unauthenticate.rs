@@ -13,7 +13,8 @@ use crate::state::State;
 pub(super) fn unauthenticate(context: &mut Context<'_, '_>) -> Outcome {
     let now = context.channel.elapsed();
     let login_failures = context.state.login_failures;
-    *context.state = State { login_failures, stranger_since: now, ..State::default() };
+    let client_fits = std::mem::take(&mut context.state.client_fits);
+    *context.state = State { login_failures, client_fits, stranger_since: now, ..State::default() };
     context.channel.authenticated = false;
     context.channel.stranger_since = now;
     context.channel.framer.set_limits(FrameLimits::UNAUTHENTICATED);

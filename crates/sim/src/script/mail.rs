@@ -53,7 +53,7 @@ impl MailSide {
     pub fn outside(&self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
         match what {
             Outside::Account { name, password } => Ok(self.create_account(name, password)?),
-            Outside::ConnectionsPerAccount(_) | Outside::MessageLimit { .. } => Ok(()),
+            Outside::ConnectionsPerAccount(_) | Outside::MessageLimit { .. } | Outside::Hide { .. } => Ok(()),
             Outside::Mailbox { account, name } => {
                 let name = columba_store::normalise_name(name)?;
                 block_on(async { Ok(self.account(account).await?.create_mailbox(&name, &[]).await.map(drop)?) })

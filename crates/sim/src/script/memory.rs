@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use columba_auth::PasswordChecker;
 use columba_session::{
-    AccountFull, Compressors, End, Gate, Pass, Peer as SessionPeer, Security, Services, Session, Settings, Stop,
+    AccountFull, ClientPattern, Compressors, End, Gate, Hiding, Pass, Peer as SessionPeer, Security, Services, Session,
+    Settings, Stop,
 };
 use columba_store::Store;
 use columba_types::{AccountId, limits};
@@ -80,6 +81,16 @@ impl Ground for MemoryGround {
             let services = Arc::get_mut(&mut self.services).ok_or("message-limit comes before the first connection")?;
             services.settings.message_limit = Some(*any);
             services.settings.save_limit = *saving;
+        }
+        if let Outside::Hide { capability, account, client } = what {
+            let services = Arc::get_mut(&mut self.services).ok_or("hide comes before the first connection")?;
+            let client = client.clone().map(|name| ClientPattern { name: Some(name), ..ClientPattern::default() });
+            services.settings.hiding.push(Hiding {
+                capabilities: vec![capability.clone()],
+                accounts: account.iter().cloned().collect(),
+                networks: Vec::new(),
+                clients: client.into_iter().collect(),
+            });
         }
         self.mail.outside(what, octets)
     }

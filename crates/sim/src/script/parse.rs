@@ -115,6 +115,8 @@ pub enum Outside {
     Message { account: String, mailbox: String, flags: Vec<String>, date: Option<DateTime>, octets: Octets },
     /// How many connections an account may have.
     ConnectionsPerAccount(usize),
+    /// A capability is hidden from an account, or a client, by patterns; before the first connection.
+    Hide { capability: String, account: Option<String>, client: Option<String> },
     /// Messages that one command, and one COPY or APPEND, may be about; before the first connection.
     MessageLimit { any: u32, saving: Option<u32> },
 }
@@ -229,6 +231,7 @@ fn parse_action(line: &str, body: &[&str], file: &File<'_>) -> Result<Option<Vec
         "connections-per-account" => {
             Action::Outside(Outside::ConnectionsPerAccount(rest.parse().map_err(|_| "a number")?))
         }
+        "hide" => Action::Outside(parse_hide(rest)?),
         "message-limit" => {
             let (any, saving) = rest.split_once(' ').map_or((rest, None), |(any, saving)| (any, Some(saving)));
             let number = |text: &str| text.parse().map_err(|_| "message-limit N [M]");
@@ -254,6 +257,17 @@ fn parse_action(line: &str, body: &[&str], file: &File<'_>) -> Result<Option<Vec
         _ => return Ok(None),
     };
     Ok(Some(vec![action]))
+}
+
+/// `hide CAPABILITY [from account PATTERN | from client PATTERN]`.
+fn parse_hide(rest: &str) -> Result<Outside, String> {
+    let (capability, from) = rest.split_once(" from ").map_or((rest, ""), |(capability, from)| (capability, from));
+    let of = |kind: &str| from.strip_prefix(kind).map(|pattern| pattern.trim().to_owned());
+    let (account, client) = (of("account "), of("client "));
+    if !from.is_empty() && account.is_none() && client.is_none() {
+        return Err("hide CAPABILITY [from account PATTERN | from client PATTERN]".into());
+    }
+    Ok(Outside::Hide { capability: capability.to_owned(), account, client })
 }
 
 type MakeLine = fn(&str) -> Result<Action, String>;

@@ -96,9 +96,10 @@ impl Ground for AddressGround {
     fn outside(&mut self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
         match what {
             Outside::Account { password, .. } if password == PASSWORD => Ok(()),
-            Outside::Account { .. } | Outside::ConnectionsPerAccount(_) | Outside::MessageLimit { .. } => {
-                Err(Refusal::Cannot("the accounts of a server at an address are what they are"))
-            }
+            Outside::Account { .. }
+            | Outside::ConnectionsPerAccount(_)
+            | Outside::MessageLimit { .. }
+            | Outside::Hide { .. } => Err(Refusal::Cannot("the accounts of a server at an address are what they are")),
             Outside::Mailbox { account, name } => {
                 if !name.is_ascii() {
                     return Err(Refusal::Cannot("names outside of ASCII are not prepared at an address"));
