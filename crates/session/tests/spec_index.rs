@@ -92,6 +92,18 @@ fn what_is_announced_is_built_and_what_is_built_is_announced() {
     assert_eq!(all, built);
 }
 
+// What the README promises is built, and what is built stands in the README.
+#[test]
+fn the_readme_names_what_is_built() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let table = readme.lines().skip_while(|line| *line != "| for | there is |").take_while(|line| !line.is_empty());
+    let named: Vec<String> = table.flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let distinct: BTreeSet<String> = named.iter().cloned().collect();
+    assert_eq!(distinct.len(), named.len(), "a capability stands in the README twice");
+    let built: BTreeSet<String> = index().into_iter().filter(|row| row.built).map(|row| row.capability).collect();
+    assert_eq!(distinct, built);
+}
+
 // RFC 7888 §5: LITERAL+ and LITERAL- are never announced together.
 #[test]
 fn the_two_kinds_of_literals_are_not_announced_together() {
