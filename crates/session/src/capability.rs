@@ -26,6 +26,7 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
     "ESEARCH",
     "ID",
     "IDLE",
+    "INPROGRESS",
     "LIST-EXTENDED",
     "LIST-STATUS",
     "LITERAL+",

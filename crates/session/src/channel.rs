@@ -108,7 +108,8 @@ impl<'a> Channel<'a> {
         self.link.set_timer(if self.after_rest.is_some() { limits::COMPRESSOR_REST } else { after });
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the timer has run out; it must have been set.
+    pub(crate) fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         std::task::ready!(self.link.poll_timer(cx));
         let Some(left) = self.after_rest.take() else { return Poll::Ready(()) };
         if let Some(deflate) = self.deflate() {

@@ -8,6 +8,7 @@ use columba_wire::{AppendPlace, Code, LiteralHead, MessageSet, Numbering, PrintM
 
 use crate::channel::{Channel, Ended};
 use crate::notify::Own;
+use crate::progress::Progress;
 use crate::reply::{Done, Failure};
 use crate::services::{Peer, Services};
 use crate::state::{Login, Selected, State, Told};
@@ -21,6 +22,8 @@ pub(crate) struct Context<'s, 'c> {
     pub(crate) channel: &'s mut Channel<'c>,
     /// What the command has told of flags.
     pub(crate) told: Told,
+    /// Of the running command.
+    pub(crate) progress: Progress,
     /// What the command changes itself.
     pub(crate) own: Own,
     /// The mailbox that was selected when the command began, if something of it was not told and is followed.

@@ -19,6 +19,7 @@ mod link;
 mod news;
 mod notify;
 mod pattern;
+mod progress;
 mod reply;
 mod services;
 mod session;

@@ -2,7 +2,7 @@
 //! of all others by STATUS and LIST (RFC 5465 §5). Every command ends here, IDLE comes here when woken, and so does a
 //! connection between commands whose client gave NOTIFY.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use columba_store::{AccountStore, Head, MailboxNews, News, Tree, TreeNews};
@@ -181,7 +181,7 @@ async fn tell_followed(context: &mut Context<'_, '_>, mut own: Own) -> Result<()
     let mail = Arc::clone(&login.mail);
     let tree = mail.tree();
     let mut statuses = Statuses::default();
-    let mut lines = Lines::default();
+    let (mut lines, mut new) = (Lines::default(), Vec::new());
     // From the last to the first: the command's own change of a name is the last one, if others changed it too.
     let names = followed.news.iter().rev().filter_map(|news| match news {
         News::Tree(news) => Some(Arc::clone(news)),
@@ -190,16 +190,18 @@ async fn tell_followed(context: &mut Context<'_, '_>, mut own: Own) -> Result<()
     let names: Vec<Arc<TreeNews>> = names.filter(|news| !own.take_name(names_of(news))).collect();
     for news in names.iter().rev() {
         lines.add(news, notify, &tree);
-        add_new_mailboxes(&mut statuses, news, notify, &tree);
+        add_followed(&mut new, news, notify, &tree);
     }
     for news in &followed.news {
         if let News::Mailbox(news) = news {
             statuses.add(news.mailbox, Changed::of(news, &own));
         }
     }
+    let all = Changed { all: true, ..Changed::default() };
+    new.iter().filter_map(|name| tree.mailbox(name)).for_each(|id| statuses.add(id, all));
     if let Some(left) = left.filter(|left| selected != Some(*left)) {
         // Something of it was never told while it was selected.
-        statuses.add(left, Changed { all: true, ..Changed::default() });
+        statuses.add(left, all);
     }
     lines.tell(context, &tree).await?;
     // RFC 5465 §3.1: SELECTED alone says what is told of the selected mailbox.
@@ -212,65 +214,73 @@ fn names_of(news: &TreeNews) -> impl Iterator<Item = &MailboxName> {
     news.created.iter().chain(&news.deleted).chain(renamed).chain(&news.subscriptions)
 }
 
-/// Mailboxes that are followed from now on: a client has to know what its next STATUS is a change of, and that a name
-/// may be another mailbox's now (RFC 5465 §5.1, UIDVALIDITY).
-fn add_new_mailboxes(statuses: &mut Statuses, news: &TreeNews, notify: &Notify, tree: &Tree) {
-    let all = Changed { all: true, ..Changed::default() };
-    let mut add = |name: &MailboxName, followed_before: bool| {
-        if let Some(id) = tree.mailbox(name).filter(|_| !followed_before && notify.events_of(name, tree).messages) {
-            statuses.add(id, all);
-        }
-    };
-    news.created.iter().for_each(|name| add(name, false));
-    news.subscriptions.iter().for_each(|name| {
-        let subscribed = tree.get(name).is_some_and(|entry| entry.subscribed);
-        add(name, notify.events_if(name, !subscribed).messages);
-    });
+/// Names of mailboxes that are followed from now on: a client has to know what its next STATUS is a change of, and that
+/// a name may be another mailbox's now (RFC 5465 §5.1, UIDVALIDITY).
+fn add_followed(followed: &mut Vec<MailboxName>, news: &TreeNews, notify: &Notify, tree: &Tree) {
+    followed.extend(news.created.iter().cloned());
+    let was_followed = |name: &MailboxName| notify.events_of(name, tree).messages;
     for (from, to) in &news.renamed {
-        let followed = |name: &MailboxName| notify.events_of(name, tree).messages;
-        add(to, followed(from));
-        for (name, _) in tree.below(to) {
-            add(name, name.moved(to, from).is_some_and(|old| old.is_ok_and(|old| followed(&old))));
+        for name in followed.iter_mut() {
+            if let Some(Ok(moved)) = name.moved(from, to) {
+                *name = moved;
+            }
+        }
+        let all = std::iter::once(to).chain(tree.below(to).map(|(name, _)| name));
+        let is_new =
+            |name: &&MailboxName| !name.moved(to, from).is_some_and(|old| old.is_ok_and(|old| was_followed(&old)));
+        followed.extend(all.filter(is_new).cloned());
+    }
+    for name in &news.subscriptions {
+        let subscribed = tree.get(name).is_some_and(|entry| entry.subscribed);
+        if !notify.events_if(name, !subscribed).messages {
+            followed.push(name.clone());
         }
     }
 }
 
-/// LIST lines to be told: the names, and the old one of each that was renamed.
+/// LIST lines to be told.
 #[derive(Debug, Default)]
-struct Lines(Vec<(MailboxName, Option<MailboxName>)>);
+struct Lines {
+    /// What came, went and moved, in that order: the name, the old one if it was renamed, and whether there was a mailbox
+    /// of the name then. What became of it later has a line of its own.
+    events: Vec<(MailboxName, Option<MailboxName>, bool)>,
+    /// Names of which only the attributes are new.
+    refreshed: Vec<MailboxName>,
+}
 
 impl Lines {
     fn add(&mut self, news: &TreeNews, notify: &Notify, tree: &Tree) {
         let wanted = |name: &MailboxName| notify.events_of(name, tree).names;
-        for (from, to) in news.renamed.iter().filter(|(from, to)| wanted(from) || wanted(to)) {
-            // What was renamed twice was renamed from the first name to the last.
-            match self.0.iter_mut().find(|(name, _)| name == from) {
-                Some(line) => line.0 = to.clone(),
-                None => self.0.push((to.clone(), Some(from.clone()))),
+        let renamed = news.renamed.iter().filter(|(from, to)| wanted(from) || wanted(to));
+        self.events.extend(renamed.map(|(from, to)| (to.clone(), Some(from.clone()), true)));
+        let created = news.created.iter().map(|name| (name, true));
+        for (name, there) in created.chain(news.deleted.iter().map(|name| (name, false))) {
+            if wanted(name) {
+                self.events.push((name.clone(), None, there));
             }
-        }
-        for name in news.created.iter().chain(&news.deleted) {
             // RFC 5465 §5.4: the parent is affected too, whether or not it is a mailbox.
-            self.push(wanted(name).then(|| name.clone()));
-            self.push(name.parent().filter(wanted));
+            self.refreshed.extend(name.parent().filter(wanted));
         }
-        for name in &news.subscriptions {
-            let either = notify.events_if(name, true).subscriptions || notify.events_if(name, false).subscriptions;
-            self.push(either.then(|| name.clone()));
-        }
+        let either = |name: &&MailboxName| {
+            notify.events_if(name, true).subscriptions || notify.events_if(name, false).subscriptions
+        };
+        self.refreshed.extend(news.subscriptions.iter().filter(either).cloned());
     }
 
-    fn push(&mut self, name: Option<MailboxName>) {
-        if let Some(name) = name
-            && !self.0.iter().any(|(there, _)| *there == name)
-        {
-            self.0.push((name, None));
-        }
-    }
-
-    async fn tell(self, context: &mut Context<'_, '_>, tree: &Tree) -> Result<(), Failure> {
-        for (name, old_name) in self.0 {
+    async fn tell(mut self, context: &mut Context<'_, '_>, tree: &Tree) -> Result<(), Failure> {
+        let told: HashSet<&MailboxName> = self.events.iter().map(|(name, ..)| name).collect();
+        self.refreshed.retain(|name| !told.contains(name));
+        self.refreshed.sort_unstable();
+        self.refreshed.dedup();
+        let refreshed = self.refreshed.into_iter().map(|name| {
+            let there = tree.mailbox(&name).is_some();
+            (name, None, there)
+        });
+        for (name, old_name, there) in self.events.into_iter().chain(refreshed) {
             let mut line = list_line_of(tree, &name);
+            if there {
+                line.attributes.retain(|attribute| !matches!(*attribute, "\\Noselect" | "\\NonExistent"));
+            }
             if tree.get(&name).is_some_and(|entry| entry.subscribed) {
                 // RFC 5465 §5.5: all attributes are as they are now.
                 line.attributes.push("\\Subscribed");

@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::link::{Link, Stop};
 use crate::news::{tell, tell_between};
 use crate::notify::Own;
+use crate::progress::Progress;
 use crate::reply::{Failure, Outcome, print_tagged};
 use crate::services::{Peer, Security, Services};
 use crate::state::{Login, State, Told};
@@ -179,7 +180,7 @@ impl Turn<'_> {
                 Woken::KeepAlive => {
                     channel.printer(self.state.enabled.print_mode()).untagged(Status::Ok, None, "Still here");
                 }
-                Woken::Changes => match tell_between(&mut self.context(channel)).await {
+                Woken::Changes => match tell_between(&mut self.context(channel, None)).await {
                     Ok(()) => {}
                     Err(Failure::Ended(ended)) => return Err(ended),
                     Err(Failure::Bye(code, text)) => return self.bye(channel, code, &text).map(|_| None),
@@ -233,7 +234,7 @@ impl Turn<'_> {
         let (name, numbering) = name_of(&body);
         // RFC 7162 §3.2.10.2: nothing vanishes while message numbers are searched for, be it by UID SEARCH.
         let by_number = matches!(&body, CommandBody::Search(search) if search.key.has_sequence_numbers());
-        let mut context = self.context(channel);
+        let mut context = self.context(channel, Some(&tag));
         context.literal = literal;
         let outcome = match spec(name) {
             None => Err(Failure::bad("Unknown command")),
@@ -361,10 +362,12 @@ impl Turn<'_> {
         Ok(Next::Close)
     }
 
-    fn context<'t, 'c>(&'t mut self, channel: &'t mut Channel<'c>) -> Context<'t, 'c> {
+    /// What a command works with; without a tag it is none, but a look at what is new.
+    fn context<'t, 'c>(&'t mut self, channel: &'t mut Channel<'c>, tag: Option<&Tag>) -> Context<'t, 'c> {
         let Turn { services, peer, state } = self;
+        let progress = Progress::begin(tag, channel);
         let (told, own) = (Told::default(), Own::default());
-        Context { services, peer, state, channel, told, own, left: None, literal: None }
+        Context { services, peer, state, channel, told, progress, own, left: None, literal: None }
     }
 }
 

@@ -351,7 +351,8 @@ impl Listener {
             names.insert(name.to_owned());
             let words: Vec<&str> = items.trim_end_matches(')').split(' ').collect();
             let truth: Believed = words.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].parse().unwrap())).collect();
-            for (item, believed) in &self.mailboxes[name] {
+            let believed = self.mailboxes.get(name).unwrap_or_else(|| panic!("{name} is not known"));
+            for (item, believed) in believed {
                 assert_eq!(truth[item], *believed, "{item} of {name}");
             }
         }

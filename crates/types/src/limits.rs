@@ -191,6 +191,12 @@ pub const CONNECTIONS: usize = 100_000;
 pub const IDLE_AUTHENTICATED: Duration = Duration::from_secs(30 * 60);
 /// The same before login, counted from the start of the connection.
 pub const IDLE_UNAUTHENTICATED: Duration = Duration::from_secs(60);
+/// Messages that a search looks into before others get their turn on the same core.
+pub const SEARCH_BREATH: u64 = 16;
+/// How long a command is at work before it says so (RFC 9585).
+pub const PROGRESS_FIRST: Duration = Duration::from_secs(1);
+/// And how often from then on (RFC 9585 §4: 10 to 15 seconds).
+pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two `* OK Still here` during IDLE, so that middle boxes keep the connection.
 pub const IDLE_KEEPALIVE: Duration = Duration::from_secs(120);
 /// How long a command may be left half sent, and how long a client may take none of what it asked for.

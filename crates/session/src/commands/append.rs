@@ -14,7 +14,7 @@ pub(super) async fn append(context: &mut Context<'_, '_>, append: Append) -> Out
     // made by the appending (RFC 9051 §6.3.12).
     let mailbox = target(context, &append.mailbox).await?;
     let messages = intake::messages(context, append.parts).await?;
-    let appended = mailbox.append(messages).await.map_err(no_target)?;
+    let appended = context.working(|| None, mailbox.append(messages)).await?.map_err(no_target)?;
     context.own.arrived(mailbox.id(), &appended.uids);
     Ok(Done::with(append_uid(appended), "Appended"))
 }

@@ -1,5 +1,6 @@
 //! CLOSE and UNSELECT (RFC 9051 §6.4.1, §6.4.2).
 
+use super::expunge::expunge_counted;
 use crate::context::Context;
 use crate::reply::{Done, Outcome};
 
@@ -8,7 +9,7 @@ pub(super) async fn close(context: &mut Context<'_, '_>) -> Outcome {
     let selected = context.selected()?;
     if !selected.read_only {
         let mailbox = context.mailbox()?;
-        let expunged = mailbox.expunge(None).await?;
+        let expunged = expunge_counted(context, &mailbox, None).await?;
         context.own.expunged(mailbox.id(), &expunged.uids);
     }
     unselect(context)

@@ -26,7 +26,7 @@ pub(super) async fn copy(
     }
     let target = target(context, &raw).await?;
     let mailbox = context.mailbox()?;
-    let copied = mailbox.copy(&uids, &target).await.map_err(no_target)?;
+    let copied = context.working(|| None, mailbox.copy(&uids, &target)).await?.map_err(no_target)?;
     context.own.arrived(target.id(), &copied.to);
     Ok(match copy_uid(&copied) {
         Some(code) => Done::with(code, "Copied"),

@@ -26,7 +26,8 @@ pub(super) async fn create(
         return Err(Failure::no(Code::AlreadyExists, "INBOX is always there"));
     }
     let mail = context.mail()?;
-    let id = mail.create_mailbox_taking_uses(&name, &uses).await.map_err(|error| match error {
+    let work = mail.create_mailbox_taking_uses(&name, &uses);
+    let id = context.working(|| None, work).await?.map_err(|error| match error {
         StoreError::Exists => Failure::no(Code::AlreadyExists, "There is a mailbox of that name already"),
         StoreError::Limit(_) => Failure::no(Code::Limit, "The account has as many mailboxes as it can have"),
         other => other.into(),

@@ -16,7 +16,7 @@ pub(super) async fn delete(context: &mut Context<'_, '_>, raw: RawMailbox) -> Ou
     }
     let mail = context.mail()?;
     let id = mail.tree().get(&name).and_then(|entry| entry.mailbox);
-    mail.delete_mailbox(&name).await.map_err(|error| match error {
+    context.working(|| None, mail.delete_mailbox(&name)).await?.map_err(|error| match error {
         StoreError::NotFound => no_such_mailbox(&name),
         StoreError::HasChildren => Failure::no(Code::HasChildren, "There are mailboxes below that name"),
         other => other.into(),

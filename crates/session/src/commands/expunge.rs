@@ -1,11 +1,12 @@
 //! EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9).
 
-use columba_store::Record;
-use columba_types::SystemFlags;
+use columba_store::{Expunged, Mailbox, Record};
+use columba_types::{SystemFlags, UidSet};
 use columba_wire::{Code, MessageSet, Numbering};
 
 use crate::context::Context;
-use crate::reply::{Done, Outcome};
+use crate::progress::gone;
+use crate::reply::{Done, Failure, Outcome};
 
 /// Removes what is \Deleted, and with a set only what is in it too. The EXPUNGEs are told by the sync that follows.
 pub(super) async fn expunge(context: &mut Context<'_, '_>, uids: Option<MessageSet>) -> Outcome {
@@ -21,7 +22,7 @@ pub(super) async fn expunge(context: &mut Context<'_, '_>, uids: Option<MessageS
         }
         None => (None, None),
     };
-    let expunged = mailbox.expunge(uids.as_ref()).await?;
+    let expunged = expunge_counted(context, &mailbox, uids.as_ref()).await?;
     context.own.expunged(mailbox.id(), &expunged.uids);
     let done = match context.state.enabled.condstore && !expunged.uids.is_empty() {
         // RFC 7162 §3.2.7, §3.2.9. Everything up to it is told before the answer.
@@ -29,4 +30,21 @@ pub(super) async fn expunge(context: &mut Context<'_, '_>, uids: Option<MessageS
         false => Done::new("Expunged"),
     };
     Ok(context.limited(done, limited))
+}
+
+/// The same for CLOSE: expunges, and says how far it is if it takes long.
+pub(super) async fn expunge_counted(
+    context: &mut Context<'_, '_>,
+    mailbox: &Mailbox,
+    uids: Option<&UidSet>,
+) -> Result<Expunged, Failure> {
+    let before = mailbox.snapshot();
+    let measure = || {
+        let wanted = |record: &&Record| {
+            let uid = record.uid.value();
+            record.flags.system.contains(SystemFlags::DELETED) && uids.is_none_or(|uids| uids.contains(uid))
+        };
+        gone(mailbox, &before.records().filter(wanted).map(|record| record.uid).collect())
+    };
+    Ok(context.working(measure, mailbox.expunge(uids)).await??)
 }

@@ -4,6 +4,7 @@ use columba_wire::{Code, MessageSet, Numbering, RawMailbox, Status};
 
 use super::copy::{copy_uid, no_target, target};
 use crate::context::Context;
+use crate::progress::gone;
 use crate::reply::{Done, Outcome};
 
 /// COPYUID is told untagged, before the EXPUNGEs that the sync at the end tells (RFC 6851 §4.3).
@@ -19,7 +20,8 @@ pub(super) async fn r#move(
     };
     let target = target(context, &raw).await?;
     let mailbox = context.mailbox()?;
-    let moved = mailbox.move_to(&uids, &target).await.map_err(no_target)?;
+    let measure = || gone(&mailbox, &uids);
+    let moved = context.working(measure, mailbox.move_to(&uids, &target)).await?.map_err(no_target)?;
     context.own.expunged(mailbox.id(), &moved.from);
     context.own.arrived(target.id(), &moved.to);
     match copy_uid(&moved) {

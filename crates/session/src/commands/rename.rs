@@ -19,7 +19,7 @@ pub(super) async fn rename(context: &mut Context<'_, '_>, from: RawMailbox, to: 
         return Err(Failure::no(Code::AlreadyExists, "INBOX is always there"));
     }
     let mail = context.mail()?;
-    mail.rename_mailbox(&from, &to).await.map_err(|error| match error {
+    context.working(|| None, mail.rename_mailbox(&from, &to)).await?.map_err(|error| match error {
         StoreError::NotFound => no_such_mailbox(&from),
         StoreError::Exists => Failure::no(Code::AlreadyExists, "There is a mailbox of that name already"),
         other => other.into(),

@@ -23,7 +23,8 @@ pub(super) async fn replace(
     let Some(message) = messages.into_iter().next() else {
         return Err(Failure::no(Code::ServerBug, "There is no message to append"));
     };
-    let appended = mailbox.replace(uid, &target, message).await.map_err(no_target)?.ok_or_else(gone)?;
+    let work = mailbox.replace(uid, &target, message);
+    let appended = context.working(|| None, work).await?.map_err(no_target)?.ok_or_else(gone)?;
     context.own.expunged(mailbox.id(), &UidSet::range(uid.value(), uid.value()));
     context.own.arrived(target.id(), &appended.uids);
     // RFC 8508 §4.3: APPENDUID comes untagged, before the EXPUNGE that the sync at the end tells.

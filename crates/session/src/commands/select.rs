@@ -31,7 +31,7 @@ pub(super) async fn select(
     let mail = context.mail()?;
     let tree = mail.tree();
     let id = tree.get(&name).and_then(|entry| entry.mailbox).ok_or_else(|| no_such_mailbox(&name))?;
-    let mailbox = mail.mailbox(id).await.map_err(|error| match error {
+    let mailbox = context.working(|| None, mail.mailbox(id)).await?.map_err(|error| match error {
         StoreError::NotFound => no_such_mailbox(&name),
         other => other.into(),
     })?;

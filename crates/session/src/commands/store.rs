@@ -38,7 +38,8 @@ pub(super) async fn store(
     let mailbox = context.mailbox()?;
     let before = mailbox.snapshot();
     let change_flags = FlagChange { action, flags: change.flags };
-    let stored = mailbox.store(&uids, change_flags, change.unchanged_since).await.map_err(too_many_keywords)?;
+    let work = mailbox.store(&uids, change_flags, change.unchanged_since);
+    let stored = context.working(|| None, work).await?.map_err(too_many_keywords)?;
     let uid = numbering == Numbering::Uid;
     if !change.silent {
         tell(context, &uids, uid).await?;

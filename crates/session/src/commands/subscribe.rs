@@ -14,7 +14,7 @@ pub(super) async fn subscribe(context: &mut Context<'_, '_>, raw: RawMailbox, on
     if on && mail.tree().get(&name).is_none_or(|entry| entry.mailbox.is_none()) {
         return Err(no_such_mailbox(&name));
     }
-    mail.subscribe(&name, on).await?;
+    context.working(|| None, mail.subscribe(&name, on)).await??;
     context.own.named(&name);
     Ok(Done::new(if on { "Subscribed" } else { "Not subscribed any more" }))
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use columba_auth::{Secret, hash_password, quick_hash};
 use columba_session::delivery::Delivery;
+use columba_store::testing::Lagging;
 use columba_store::{AccountStore, Clock as _, MemoryBlobs, MemoryEngine, NewAccount, Options, Severity, Store};
 use columba_types::{DateTime, Flag};
 
@@ -18,6 +19,7 @@ use crate::clock::VirtualClock;
 #[derive(Debug)]
 pub struct MailSide {
     store: Store,
+    disk: Lagging,
     clock: VirtualClock,
 }
 
@@ -28,10 +30,11 @@ impl MailSide {
     /// In words.
     pub fn new() -> Result<Self, String> {
         let clock = VirtualClock::default();
-        let (engine, blobs) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryBlobs::default()));
+        let disk = Lagging::new(Arc::new(MemoryEngine::default()));
+        let (engine, blobs) = (Arc::new(disk.clone()), Arc::new(MemoryBlobs::default()));
         let options = Options { seed: Some(1), ..Options::default() };
         let store = block_on(Store::open(engine, blobs, Arc::new(clock.clone()), options));
-        let mail = Self { store: store.map_err(|e| e.to_string())?, clock };
+        let mail = Self { store: store.map_err(|e| e.to_string())?, disk, clock };
         mail.create_account(ACCOUNT, PASSWORD)?;
         Ok(mail)
     }
@@ -54,6 +57,14 @@ impl MailSide {
         match what {
             Outside::Account { name, password } => Ok(self.create_account(name, password)?),
             Outside::ConnectionsPerAccount(_) | Outside::MessageLimit { .. } | Outside::Hide { .. } => Ok(()),
+            Outside::Disk { hangs: true } => {
+                self.disk.hold();
+                Ok(())
+            }
+            Outside::Disk { hangs: false } => {
+                self.disk.release();
+                Ok(())
+            }
             Outside::Mailbox { account, name } => {
                 let name = columba_store::normalise_name(name)?;
                 block_on(async { Ok(self.account(account).await?.create_mailbox(&name, &[]).await.map(drop)?) })

@@ -92,6 +92,9 @@ impl Ground for MemoryGround {
                 clients: client.into_iter().collect(),
             });
         }
+        if let Outside::Disk { hangs } = what {
+            self.world.borrow_mut().disk_hangs = *hangs;
+        }
         self.mail.outside(what, octets)
     }
 
@@ -172,6 +175,7 @@ impl Gate for CountingGate {
 #[derive(Default)]
 struct World {
     tasks: Vec<Task>,
+    disk_hangs: bool,
 }
 
 struct Task {
@@ -214,10 +218,10 @@ impl Task {
         true
     }
 
-    /// Whether it waits for nothing but its client.
-    fn at_rest(&self) -> bool {
+    /// Whether it waits for nothing but its client, or for a disk that hangs.
+    fn at_rest(&self, disk_hangs: bool) -> bool {
         let (waits, unread) = self.end.waits();
-        self.life.is_none() || waits.for_room || (waits.for_octets && !unread)
+        self.life.is_none() || waits.for_room || (waits.for_octets && !unread) || (waits.for_timer && disk_hangs)
     }
 }
 
@@ -233,7 +237,7 @@ impl World {
             if turned {
                 continue;
             }
-            let Some(busy) = self.tasks.iter().position(|task| !task.at_rest()) else { return Ok(()) };
+            let Some(busy) = self.tasks.iter().position(|task| !task.at_rest(self.disk_hangs)) else { return Ok(()) };
             if begun.elapsed() > PATIENCE {
                 return Err(format!("session {} neither answers nor waits for its client", busy + 1));
             }

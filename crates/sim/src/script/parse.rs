@@ -117,6 +117,8 @@ pub enum Outside {
     ConnectionsPerAccount(usize),
     /// A capability is hidden from an account, or a client, by patterns; before the first connection.
     Hide { capability: String, account: Option<String>, client: Option<String> },
+    /// From now on the store writes nothing, as on a disk that hangs; or it goes on.
+    Disk { hangs: bool },
     /// Messages that one command, and one COPY or APPEND, may be about; before the first connection.
     MessageLimit { any: u32, saving: Option<u32> },
 }
@@ -232,6 +234,11 @@ fn parse_action(line: &str, body: &[&str], file: &File<'_>) -> Result<Option<Vec
             Action::Outside(Outside::ConnectionsPerAccount(rest.parse().map_err(|_| "a number")?))
         }
         "hide" => Action::Outside(parse_hide(rest)?),
+        "disk" => match rest {
+            "hangs" => Action::Outside(Outside::Disk { hangs: true }),
+            "works" => Action::Outside(Outside::Disk { hangs: false }),
+            _ => return Err("disk hangs, disk works".into()),
+        },
         "message-limit" => {
             let (any, saving) = rest.split_once(' ').map_or((rest, None), |(any, saving)| (any, Some(saving)));
             let number = |text: &str| text.parse().map_err(|_| "message-limit N [M]");

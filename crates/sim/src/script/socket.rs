@@ -96,6 +96,7 @@ impl Ground for AddressGround {
     fn outside(&mut self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
         match what {
             Outside::Account { password, .. } if password == PASSWORD => Ok(()),
+            Outside::Disk { .. } => Err(Refusal::Cannot("the disk of a server at an address is what it is")),
             Outside::Account { .. }
             | Outside::ConnectionsPerAccount(_)
             | Outside::MessageLimit { .. }

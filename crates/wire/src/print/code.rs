@@ -6,6 +6,7 @@ use columba_types::limits::QUOTED_STRING_BYTES;
 use columba_types::{MailboxId, ModSeq, SeqNum, Uid, UidSet, UidValidity};
 
 use super::strings::decimal;
+use crate::command::Tag;
 
 /// A response code.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +49,11 @@ pub enum Code {
     /// RFC 7162 §3.1.2.1
     HighestModSeq(ModSeq),
     InUse,
+    /// RFC 9585 §4: the command it is about, and how much is done of how much; the latter above the former.
+    InProgress {
+        tag: Option<Tag>,
+        counts: Option<(u32, u32)>,
+    },
     Limit,
     /// RFC 8474 §4
     MailboxId(MailboxId),
@@ -118,6 +124,7 @@ impl Code {
             Self::HasChildren => "HASCHILDREN",
             Self::HighestModSeq(_) => "HIGHESTMODSEQ",
             Self::InUse => "INUSE",
+            Self::InProgress { .. } => "INPROGRESS",
             Self::Limit => "LIMIT",
             Self::MailboxId(_) => "MAILBOXID",
             Self::MessageLimit { .. } => "MESSAGELIMIT",
@@ -175,6 +182,13 @@ impl Code {
             Self::HighestModSeq(modseq) => {
                 out.push(b' ');
                 decimal(out, modseq.0);
+            }
+            Self::InProgress { tag: None, counts: None } => {}
+            Self::InProgress { tag, counts } => {
+                // RFC 9585 §4: the tag is quoted; no tag has a character to be escaped.
+                let tag = tag.as_ref().map_or("NIL".to_owned(), |tag| format!("\"{tag}\""));
+                let counts = counts.map_or("NIL NIL".to_owned(), |(done, goal)| format!("{done} {goal}"));
+                list(out, &format!("{tag} {counts}"));
             }
             Self::MailboxId(id) => {
                 let mut text = String::new();

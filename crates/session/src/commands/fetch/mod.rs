@@ -72,6 +72,9 @@ struct Fetched {
     gone: bool,
     /// What the tagged answer has to say of some message.
     failure: Option<Failure>,
+    /// Messages done, and messages in all.
+    done: u64,
+    goal: u64,
 }
 
 pub(super) async fn fetch(
@@ -123,6 +126,7 @@ pub(super) async fn fetch(
     if wanted.needs_message() {
         let mail = context.mail()?;
         records = snapshot.records_in(&uids).chain(&ghosts).copied().collect();
+        result.goal = records.len() as u64;
         for batch in records.chunks(limits::PAGE_RECORDS) {
             fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut result).await?;
         }
@@ -138,7 +142,7 @@ pub(super) async fn fetch(
         context.note_told(uids, &snapshot);
     }
     if wanted.sets_seen() && !read_only {
-        set_seen(&mailbox, &result.unseen).await?;
+        context.working(|| None, set_seen(&mailbox, &result.unseen)).await??;
         context.told.made_seen = result.unseen;
     }
     match result.failure {
@@ -217,6 +221,8 @@ async fn fetch_messages(
     let ids: Vec<_> = records.iter().map(|record| record.message).collect();
     let messages = mail.messages(&ids).await?;
     for (record, message) in records.iter().zip(messages) {
+        context.tick(result.done, result.goal).await?;
+        result.done += 1;
         let Some(mut message) = message else {
             result.gone = true;
             continue;

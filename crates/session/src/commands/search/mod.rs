@@ -3,6 +3,8 @@
 mod criteria;
 mod text;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use columba_store::Snapshot;
 use columba_types::{ModSeq, UidSet};
 use columba_wire::{Code, Esearch, Numbering, Search, SearchReturn, Tag};
@@ -54,7 +56,11 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcom
         }
     }
     if !undecided.is_empty() {
-        let found_in_text = Bodies::new(&mail, &criteria).search(&undecided).await?;
+        let (examined, goal) = (AtomicU64::new(0), undecided.len() as u64);
+        let bodies = Bodies::new(&mail, &criteria);
+        let work = bodies.search(&undecided, &examined);
+        let measure = || Some((examined.load(Ordering::Relaxed), goal));
+        let found_in_text = context.working(measure, work).await??;
         found = found.union(&found_in_text);
     }
     let returns = search.returns.or(rev2.then_some(SearchReturn { all: true, ..SearchReturn::default() }));

@@ -1,6 +1,8 @@
 //! Looking into messages: decoded header fields and decoded text, case-insensitive substrings, never fewer than there
 //! are. What is cheap to read is read first, and a message is read further only while that leaves it undecided.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use columba_mime::{
     Finder, PartEntry, PartTable, TextDecoder, TextKind, decode_header, fields, search_form, search_form_into,
 };
@@ -8,6 +10,7 @@ use columba_store::{AccountStore, Message, Record, StoreError};
 use columba_types::{DateTime, ThreadId, UidSet, limits};
 
 use super::criteria::{Criteria, Needle};
+use crate::progress::breathe;
 
 /// Where a string is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +61,17 @@ impl<'a> Bodies<'a> {
         Self { mail, criteria }
     }
 
-    /// Those of `records` that match.
-    pub(super) async fn search(&self, records: &[Record]) -> Result<UidSet, StoreError> {
+    /// Those of `records` that match; `examined` says how many were looked at so far.
+    pub(super) async fn search(&self, records: &[Record], examined: &AtomicU64) -> Result<UidSet, StoreError> {
         let mut found = UidSet::new();
         for batch in records.chunks(limits::PAGE_RECORDS) {
             let ids: Vec<_> = batch.iter().map(|record| record.message).collect();
             let messages = self.mail.messages(&ids).await?;
             for (record, message) in batch.iter().zip(messages) {
+                if examined.fetch_add(1, Ordering::Relaxed).is_multiple_of(limits::SEARCH_BREATH) {
+                    // Bytes that are at hand are read without a pause, for as long as it takes.
+                    breathe().await;
+                }
                 // One that another session expunged meanwhile is not found any more.
                 let Some(message) = message else { continue };
                 if self.matches(record, &message).await? {
