@@ -1,0 +1,104 @@
+//! Measures a Columba server from outside, by what a device on loopback sees and what the kernel says of the process.
+//! It starts the server it measures, in a data directory of its own, and knows nothing of what is inside.
+
+mod client;
+mod crowd;
+mod idle;
+mod push;
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What any measurement may end with, in words.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Parser, Debug)]
+#[command(name = "bench", about = "Measures a Columba server", arg_required_else_help = true)]
+struct Cli {
+    /// The server: a release build, for numbers that mean something
+    #[arg(long, global = true, value_name = "FILE", default_value = "target/release/columba")]
+    server: PathBuf,
+
+    /// Print one JSON document instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Memory of the server for each connection that is logged in, has a mailbox selected and idles
+    Idle(idle::Idle),
+    /// Time from the OK of an APPEND to the EXISTS on every other connection
+    Push(push::Push),
+}
+
+/// How connections are made.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(multiple = false)]
+struct Layers {
+    /// Without TLS (the default)
+    #[arg(long)]
+    plain: bool,
+    /// With TLS
+    #[arg(long)]
+    tls: bool,
+    /// Without TLS, with COMPRESS=DEFLATE
+    #[arg(long)]
+    compress: bool,
+    /// With TLS and COMPRESS=DEFLATE
+    #[arg(long)]
+    tls_compress: bool,
+}
+
+impl Layers {
+    fn has_tls(self) -> bool {
+        self.tls || self.tls_compress
+    }
+
+    fn has_compression(self) -> bool {
+        self.compress || self.tls_compress
+    }
+
+    fn name(self) -> &'static str {
+        match (self.has_tls(), self.has_compression()) {
+            (false, false) => "plain",
+            (true, false) => "tls",
+            (false, true) => "compress",
+            (true, true) => "tls and compress",
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The server inherits it.
+    let limit = getrlimit(Resource::Nofile);
+    _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let measured = runtime.block_on(async {
+        match &cli.command {
+            Command::Idle(idle) => idle.measure(&cli.server, cli.json).await,
+            Command::Push(push) => push.measure(&cli.server, cli.json).await,
+        }
+    });
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
