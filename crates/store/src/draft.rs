@@ -232,8 +232,8 @@ impl Draft {
         batch.guard(keys::head(self.head.mailbox), Expect::Version(self.base.version));
     }
 
-    /// Adds the writes that make it so, and gives the state it will be then.
-    pub(crate) fn finish(mut self, batch: &mut Batch, version: u64, recent_from: Uid) -> Pending {
+    /// Adds the writes that make it so, and gives the state it will be then. `history`: how many expunged UIDs are kept.
+    pub(crate) fn finish(mut self, batch: &mut Batch, version: u64, recent_from: Uid, history: u64) -> Pending {
         let id = self.head.mailbox;
         self.head.highest_modseq = self.next_modseq();
         self.head.recent_from = recent_from;
@@ -247,7 +247,7 @@ impl Draft {
         if !self.expunged.is_empty() {
             let uids: UidSet = self.expunged.iter().map(|record| record.uid).collect();
             let log = Arc::make_mut(&mut self.log);
-            let change = log.add(self.head.highest_modseq, &uids);
+            let change = log.add(self.head.highest_modseq, &uids, history);
             self.head.log_floor = log.floor;
             if let Some(page) = change.written {
                 batch.put(keys::log(id, page.key), codec::log::encode(&page));

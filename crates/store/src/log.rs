@@ -74,21 +74,24 @@ impl Log {
         Some(UidSet::from_ranges(later.filter(|r| r.modseq > since).map(|r| (r.low, r.high)).collect()))
     }
 
-    /// Adds what commit `modseq` expunged, and forgets the oldest pages when there is too much.
-    pub(crate) fn add(&mut self, modseq: ModSeq, uids: &UidSet) -> LogChange {
+    /// Adds what commit `modseq` expunged, and forgets the oldest pages when there is more than `most`.
+    pub(crate) fn add(&mut self, modseq: ModSeq, uids: &UidSet, most: u64) -> LogChange {
         let mut change = LogChange::default();
         if uids.is_empty() {
             return change;
         }
+        // Pages go as a whole, so a short history has short ones.
+        let most = most.min(LOG_EXPUNGED_UIDS);
+        let ranges = LOG_PAGE_RANGES.min(usize::try_from(most / 4).unwrap_or(LOG_PAGE_RANGES)).max(1);
         let entries = uids.ranges().iter().map(|&(low, high)| LogRange { modseq, low, high });
         match self.pages.last_mut() {
-            Some(last) if last.ranges.len() < LOG_PAGE_RANGES => Arc::make_mut(last).ranges.extend(entries),
+            Some(last) if last.ranges.len() < ranges => Arc::make_mut(last).ranges.extend(entries),
             _ => self.pages.push(Arc::new(LogPage { key: modseq, ranges: entries.collect() })),
         }
         self.uids = self.uids.saturating_add(uids.len());
         change.written = self.pages.last().cloned();
         let mut dropped = 0;
-        while self.uids > LOG_EXPUNGED_UIDS
+        while self.uids > most
             && self.pages.len() > dropped + 1
             && let Some(oldest) = self.pages.get(dropped)
         {
@@ -109,8 +112,8 @@ mod tests {
     #[test]
     fn remembers_what_went_after_a_moment() {
         let mut log = Log::default();
-        log.add(ModSeq(5), &UidSet::range(1, 3));
-        log.add(ModSeq(9), &UidSet::range(10, 10));
+        log.add(ModSeq(5), &UidSet::range(1, 3), LOG_EXPUNGED_UIDS);
+        log.add(ModSeq(9), &UidSet::range(10, 10), LOG_EXPUNGED_UIDS);
         assert_eq!(log.expunged_since(ModSeq::ZERO).unwrap().to_string(), "1:3,10");
         assert_eq!(log.expunged_since(ModSeq(5)).unwrap().to_string(), "10");
         assert!(log.expunged_since(ModSeq(9)).unwrap().is_empty());
@@ -121,7 +124,7 @@ mod tests {
         let mut log = Log::default();
         let mut keys = Vec::new();
         for i in 1..=2 * LOG_EXPUNGED_UIDS as u32 {
-            let change = log.add(ModSeq(u64::from(i)), &UidSet::range(i * 2, i * 2));
+            let change = log.add(ModSeq(u64::from(i)), &UidSet::range(i * 2, i * 2), LOG_EXPUNGED_UIDS);
             keys.extend(change.dropped);
         }
         assert!(log.uids <= LOG_EXPUNGED_UIDS && log.uids > LOG_EXPUNGED_UIDS - LOG_PAGE_RANGES as u64 - 1);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use columba_types::limits::{COMMIT_QUEUE, SCAN_KEYS};
+use columba_types::limits::{COMMIT_QUEUE, LOG_EXPUNGED_UIDS, SCAN_KEYS};
 use columba_types::{AccountId, MailboxId, MailboxName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub cache_records: u64,
     /// What a new account has besides INBOX. A name that comes twice has several uses.
     pub first_mailboxes: Vec<(MailboxName, SpecialUse)>,
+    /// UIDs in a mailbox's history of what was expunged, at most [`LOG_EXPUNGED_UIDS`].
+    pub expunge_history: u64,
     /// Where random numbers start; `None`: from the operating system. Set by tests and the simulator.
     pub seed: Option<u64>,
 }
@@ -43,6 +45,7 @@ impl Default for Options {
             cache_mailboxes: 1_000,
             cache_records: 2_000_000,
             first_mailboxes: first_mailboxes(),
+            expunge_history: LOG_EXPUNGED_UIDS,
             seed: None,
         }
     }

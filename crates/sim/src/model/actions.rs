@@ -2,7 +2,8 @@
 //! client believes then. So steps can be left out of a run, and the rest still means something.
 
 use super::client::{Client, Saved, Selected};
-use super::command::{Command, Key, Opening, Returns, Target, What};
+use super::command::{Command, New, Opening, Target, What};
+use super::search::{Key, Returns};
 
 /// Mailboxes that clients meet in.
 pub(super) const NAMES: [&str; 4] = ["INBOX", "INBOX", "Work", "Archive"];
@@ -58,6 +59,7 @@ pub(super) enum Deed {
     UidExpunge,
     Copy,
     Move,
+    Replace,
     Search,
     Changes,
     Status,
@@ -71,9 +73,11 @@ pub(super) enum Deed {
     Clock,
     /// Two commands in one packet.
     Pair,
+    /// Two clients at once.
+    Crossing,
 }
 
-const WEIGHTS: [(usize, Deed); 25] = [
+const WEIGHTS: [(usize, Deed); 27] = [
     (8, Deed::Noop),
     (8, Deed::Deliver),
     (14, Deed::Learn),
@@ -87,6 +91,7 @@ const WEIGHTS: [(usize, Deed); 25] = [
     (4, Deed::UidExpunge),
     (4, Deed::Copy),
     (5, Deed::Move),
+    (5, Deed::Replace),
     (12, Deed::Search),
     (5, Deed::Changes),
     (2, Deed::Status),
@@ -99,6 +104,7 @@ const WEIGHTS: [(usize, Deed); 25] = [
     (2, Deed::Disconnect),
     (1, Deed::Clock),
     (14, Deed::Pair),
+    (10, Deed::Crossing),
 ];
 
 /// One turn of one client.
@@ -186,6 +192,15 @@ impl Draw<'_> {
                 let target = self.target(selected, second)?;
                 Command::Copy { target, name: self.name(), moves: deed == Deed::Move }
             }
+            Deed::Replace if self.client.has("REPLACE") => {
+                let known: Vec<Option<u32>> = selected.belief.list().iter().map(|known| known.uid).collect();
+                let place = self.dice.below(known.len());
+                let uid = *known.get(place)?;
+                let by_uid = self.client.traits.uid_only || second.no_numbers || self.dice.once_in(2);
+                let written = if by_uid { uid?.to_string() } else { (place + 1).to_string() };
+                let target = Target { written, uid: by_uid, uids: uid.into_iter().collect(), certain: uid.is_some() };
+                Command::Replace { target, name: self.name(), message: self.message(0) }
+            }
             Deed::Search => self.search(selected, second)?,
             Deed::Changes => self.changes(selected)?,
             Deed::Close => Command::Close,
@@ -200,8 +215,10 @@ impl Draw<'_> {
             Deed::Noop => Command::Noop,
             Deed::Resync => return self.resync(),
             Deed::Append => {
-                let text = format!("Subject: m{0}\r\n\r\nm{0}\r\n", self.serial);
-                Command::Append { name: self.name(), flags: self.flags(), text }
+                let more =
+                    if self.client.has("MULTIAPPEND") && self.dice.once_in(3) { 1 + self.dice.below(2) } else { 0 };
+                let messages = (0..=more).map(|nth| self.message(nth)).collect();
+                Command::Append { name: self.name(), messages }
             }
             Deed::Status => {
                 let modseq = self.client.has("CONDSTORE") && self.dice.once_in(3);
@@ -218,6 +235,11 @@ impl Draw<'_> {
                 Command::Select(Opening { name: self.name(), read_only: self.dice.once_in(6), condstore, resync: None })
             }
         })
+    }
+
+    fn message(&mut self, nth: usize) -> New {
+        let name = if nth == 0 { format!("m{}", self.serial) } else { format!("m{}.{nth}", self.serial) };
+        New { flags: self.flags(), text: format!("Subject: {name}\r\n\r\n{name}\r\n") }
     }
 
     fn name(&mut self) -> String {
@@ -331,6 +353,10 @@ impl Draw<'_> {
                 3 => returns.count = true,
                 _ => returns.save = true,
             }
+        }
+        if self.client.has("PARTIAL") && !returns.all && self.dice.once_in(4) {
+            let (a, b) = (1 + self.dice.below(6) as i64, 1 + self.dice.below(6) as i64);
+            returns.partial = Some(if self.dice.once_in(2) { (a, b) } else { (-a, -b) });
         }
         let asked = returns != Returns::default() || self.dice.once_in(4);
         Some(Command::Search { uid, key, returns: asked.then_some(returns) })

@@ -7,7 +7,8 @@ use columba_types::{MessageId, UidSet};
 
 use super::answer::{self, Answer};
 use super::client::{Client, Reply, Saved, Selected};
-use super::command::{Command, Foreseen, Key, Returns};
+use super::command::{Command, Foreseen};
+use super::search::{Key, Returns, page};
 use super::truth::{State, Truth};
 
 type Verdict = Result<(), String>;
@@ -148,7 +149,7 @@ fn search(
         }
         return modseq_of(key, found, state, *modseq, whole);
     };
-    if returns.save && !(returns.min || returns.max || returns.all || returns.count) {
+    if returns.save && !(returns.min || returns.max || returns.all || returns.count || returns.partial.is_some()) {
         return Ok(());
     }
     let Some(Answer::Esearch { uid: said_uid, items, .. }) = &reply.esearch else {
@@ -164,6 +165,15 @@ fn search(
     if !whole {
         return Ok(());
     }
+    if let Some(range) = returns.partial {
+        // RFC 9394 §3.1: the range as it was asked for, and what is there of it, or NIL.
+        let part: UidSet = page(found, range).into_iter().filter_map(number).collect();
+        let part = if part.is_empty() { "NIL".to_owned() } else { part.to_string() };
+        let expected = format!("({}:{} {part})", range.0, range.1);
+        if items.get("PARTIAL") != Some(&expected) {
+            return Err(format!("PARTIAL is {:?}, and should be {expected}", items.get("PARTIAL")));
+        }
+    }
     let value = |name: &str| items.get(name).and_then(|value| value.parse::<u32>().ok());
     let pairs = [
         ("MIN", returns.min, expected.first().copied()),
@@ -175,6 +185,9 @@ fn search(
         if value(name) != expected {
             return Err(format!("{name} is {:?}, and should be {expected:?}", value(name)));
         }
+    }
+    if returns.partial.is_some() {
+        return Ok(());
     }
     // RFC 4731 §3.2: MIN and MAX alone are about those messages only.
     let narrow = !(returns.all || returns.count);
@@ -262,6 +275,31 @@ pub(super) fn belief(selected: &Selected, truth: &Truth, told_all: bool) -> Verd
     Ok(())
 }
 
+/// Whether what STATUS said of other mailboxes to a client with NOTIFY is true.
+pub(super) fn others(client: &Client, truth: &Truth) -> Verdict {
+    for (name, items) in &client.others {
+        let Some((id, state)) = truth.named(name) else { continue };
+        if client.selected.as_ref().is_some_and(|selected| selected.mailbox == Some(id)) {
+            continue;
+        }
+        let unseen = state.rows.values().filter(|row| !row.flags.contains("\\seen")).count();
+        let pairs = [
+            ("MESSAGES", state.rows.len() as u64),
+            ("UIDNEXT", state.uid_next.into()),
+            ("UNSEEN", unseen as u64),
+            ("HIGHESTMODSEQ", state.highest),
+        ];
+        for (item, number) in pairs {
+            // RFC 5465 §5: mod-sequences are told of changes to clients that want them; STATUS may have begun with one.
+            let counts = item != "HIGHESTMODSEQ" || client.aware;
+            if counts && items.get(item).is_some_and(|told| *told != number) {
+                return Err(format!("{item} of {name} is {number}, and {:?} was told", items.get(item)));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether a state that was kept, with what was told of its changes, is the truth (RFC 7162 §3.2.6).
 /// Messages that were not announced yet when it was asked need not be among them.
 pub(super) fn changes(state: &Saved, reply: &Reply, truth: &Truth, announced: &[u32]) -> Verdict {
@@ -279,8 +317,10 @@ pub(super) fn changes(state: &Saved, reply: &Reply, truth: &Truth, announced: &[
         belief.update(uid, items)?;
     }
     belief.forget(&reply.vanished);
+    let last = announced.last().copied().unwrap_or(0);
     for known in belief.list() {
-        let uid = known.uid.unwrap_or(0);
+        // The state may be ahead of this session: what it was not told of is not meant by 1:*.
+        let Some(uid) = known.uid.filter(|uid| *uid <= last) else { continue };
         let Some(row) = now.rows.get(&uid) else { return Err(format!("UID {uid} is gone, and was not told to be")) };
         if known.flags.as_ref() != Some(&row.flags) {
             return Err(format!("UID {uid} has {:?}, and {:?} was told", row.flags, known.flags));

@@ -1,6 +1,8 @@
 //! A strict client: it sends commands, takes in every response, keeps what it believes of its mailbox, and refuses what
 //! no server may say at that moment. It knows the RFCs and nothing of a store.
 
+use std::collections::BTreeMap;
+
 use columba_types::{MailboxId, UidSet};
 
 use super::answer::{self, Answer, Code, Items};
@@ -15,6 +17,30 @@ pub(super) struct Traits {
     pub(super) condstore: bool,
     pub(super) qresync: bool,
     pub(super) uid_only: bool,
+    /// NOTIFY (RFC 5465), and what it is told of its own mailbox.
+    pub(super) notify: Option<Notify>,
+}
+
+/// When a client with NOTIFY is told of expunges in its selected mailbox (RFC 5465 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notify {
+    /// At once, but not amid a command with sequence numbers.
+    Selected,
+    /// Only while a command runs that may tell them.
+    Delayed,
+}
+
+impl Notify {
+    fn written(self) -> String {
+        let filter = match self {
+            Self::Selected => "selected",
+            Self::Delayed => "selected-delayed",
+        };
+        let events = "MessageExpunge FlagChange";
+        format!(
+            "NOTIFY SET STATUS ({filter} (MessageNew (UID FLAGS) {events})) (personal (MessageNew {events} MailboxName))"
+        )
+    }
 }
 
 impl Traits {
@@ -95,6 +121,8 @@ pub(super) struct Client {
     selecting: Option<Selected>,
     /// The tag of IDLE.
     pub(super) idling: Option<String>,
+    /// With NOTIFY: what STATUS said of other mailboxes.
+    pub(super) others: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 type Told = Result<(), String>;
@@ -109,7 +137,7 @@ impl Client {
                 return Err(format!("ENABLE {to_enable:?} gave {enabled:?}"));
             }
         }
-        Ok(Self {
+        let mut client = Self {
             talk,
             traits,
             features: features.to_vec(),
@@ -117,7 +145,30 @@ impl Client {
             selected: None,
             selecting: None,
             idling: None,
-        })
+            others: BTreeMap::new(),
+        };
+        if let Some(notify) = traits.notify {
+            let command = Command::Notify(notify.written());
+            let tag = client.send(&command)?;
+            let reply = client.hear(&tag, &command, None)?;
+            if reply.word != "OK" {
+                return Err(format!("NOTIFY is answered with {}", reply.word));
+            }
+        }
+        Ok(client)
+    }
+
+    /// Whether it is told of changes at any time.
+    pub(super) fn attends(&self) -> bool {
+        self.idling.is_some() || (self.traits.notify.is_some() && !self.talk.gone)
+    }
+
+    /// Whether it is told of expunges, too, at any time.
+    pub(super) fn is_told_all(&self) -> bool {
+        match self.traits.notify {
+            Some(notify) => notify == Notify::Selected,
+            None => self.idling.is_some(),
+        }
     }
 
     pub(super) fn has(&self, feature: &str) -> bool {
@@ -127,12 +178,7 @@ impl Client {
     /// Sends a command; its tag.
     pub(super) fn send(&mut self, command: &Command) -> Result<String, String> {
         let written = command.written();
-        let wire = match command {
-            Command::Append { name, flags, text } => {
-                format!("APPEND {name} ({}) {{{}+}}\r\n{text}\r\n", flags.join(" "), text.len())
-            }
-            _ => format!("{written}\r\n"),
-        };
+        let wire = format!("{}\r\n", command.wire());
         self.talk.send_line(&written, wire.as_bytes())
     }
 
@@ -186,14 +232,14 @@ impl Client {
     /// Takes in what comes by itself: while idling anything, else nothing (RFC 9051 §7.5.1).
     pub(super) fn listen(&mut self) -> Result<Reply, String> {
         let mut reply = Reply::default();
-        while self.talk.has_more() {
+        while self.talk.has_more()? {
             match self.talk.answer()? {
                 Answer::Status { tag: None, word, .. } if word == "BYE" => {
                     reply.word = word;
                     self.talk.ended()?;
                     return Ok(reply);
                 }
-                answer if self.idling.is_some() => self.take(answer, None, &mut reply)?,
+                answer if self.attends() => self.take(answer, None, &mut reply)?,
                 answer => return Err(format!("said while no command is running: {answer:?}")),
             }
         }
@@ -311,7 +357,10 @@ impl Client {
 
     /// One untagged response, while that command runs; while idling there is none.
     fn take(&mut self, answer: Answer, command: Option<&Command>, reply: &mut Reply) -> Told {
-        let expunges = command.is_none_or(Command::tells_expunges);
+        let expunges = match command {
+            Some(command) => command.tells_expunges(),
+            None => self.idling.is_some() || self.traits.notify != Some(Notify::Delayed),
+        };
         match answer {
             Answer::Status { tag: None, word, code } if word == "OK" => {
                 self.note_code(code.as_ref());
@@ -323,10 +372,16 @@ impl Client {
             }
             answer @ Answer::Esearch { .. } => reply.esearch = Some(answer),
             Answer::StatusOf { mailbox, items } => {
-                if !matches!(command, Some(Command::Status { name, .. }) if *name == mailbox) {
+                let asked = matches!(command, Some(Command::Status { name, .. }) if *name == mailbox);
+                if !asked && self.traits.notify.is_none() {
                     return Err(format!("STATUS of {mailbox} unasked"));
                 }
-                reply.status = items.into_iter().collect();
+                if self.traits.notify.is_some() {
+                    self.others.entry(mailbox).or_default().extend(items.clone());
+                }
+                if asked {
+                    reply.status = items.into_iter().collect();
+                }
             }
             Answer::Other | Answer::Names { .. } => {}
             Answer::Expunge(_) | Answer::Vanished { earlier: false, .. } if !expunges => {

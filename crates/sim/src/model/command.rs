@@ -4,6 +4,7 @@
 use columba_types::MailboxId;
 
 use super::answer::Flags;
+use super::search::{Key, Returns};
 use super::truth::{Row, Truth};
 
 /// Messages a command names.
@@ -18,27 +19,6 @@ pub(super) struct Target {
     pub(super) certain: bool,
 }
 
-/// What is searched for.
-#[derive(Clone, Debug)]
-pub(super) enum Key {
-    All,
-    Flag(&'static str, bool),
-    Among(Target),
-    ModSeq(u64),
-    Not(Box<Key>),
-    Or(Box<Key>, Box<Key>),
-}
-
-/// What SEARCH RETURN asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Returns {
-    pub(super) min: bool,
-    pub(super) max: bool,
-    pub(super) all: bool,
-    pub(super) count: bool,
-    pub(super) save: bool,
-}
-
 /// What FETCH asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
@@ -48,6 +28,28 @@ pub(super) enum What {
     /// BODY[TEXT], which makes \Seen.
     Text,
     PeekText,
+}
+
+/// A message that is sent.
+#[derive(Clone, Debug)]
+pub(super) struct New {
+    pub(super) flags: Vec<&'static str>,
+    pub(super) text: String,
+}
+
+impl New {
+    fn script(&self) -> String {
+        format!("({}) {{+\"{}\"}}", self.flags.join(" "), self.text.replace("\r\n", "\\r\\n"))
+    }
+
+    fn wire(&self) -> String {
+        format!("({}) {{{}+}}\r\n{}", self.flags.join(" "), self.text.len(), self.text)
+    }
+
+    fn row(&self) -> Row {
+        let flags = self.flags.iter().map(|flag| flag.to_ascii_lowercase()).collect();
+        Row { flags, message: columba_types::MessageId(0), size: self.text.len() as u64, modseq: 0 }
+    }
 }
 
 /// How a mailbox is opened.
@@ -68,16 +70,51 @@ pub(super) enum Command {
     Select(Opening),
     Close,
     Unselect,
-    Append { name: String, flags: Vec<&'static str>, text: String },
-    Store { target: Target, sign: &'static str, silent: bool, flags: Vec<&'static str>, unchanged_since: Option<u64> },
-    Fetch { target: Target, what: What, changed_since: Option<u64>, vanished: Option<usize> },
-    Expunge { target: Option<Target> },
-    Copy { target: Target, name: String, moves: bool },
-    Search { uid: bool, key: Key, returns: Option<Returns> },
-    Status { name: String, modseq: bool },
+    /// One message, or several at once (RFC 3502).
+    Append {
+        name: String,
+        messages: Vec<New>,
+    },
+    /// RFC 8508
+    Replace {
+        target: Target,
+        name: String,
+        message: New,
+    },
+    Store {
+        target: Target,
+        sign: &'static str,
+        silent: bool,
+        flags: Vec<&'static str>,
+        unchanged_since: Option<u64>,
+    },
+    Fetch {
+        target: Target,
+        what: What,
+        changed_since: Option<u64>,
+        vanished: Option<usize>,
+    },
+    Expunge {
+        target: Option<Target>,
+    },
+    Copy {
+        target: Target,
+        name: String,
+        moves: bool,
+    },
+    Search {
+        uid: bool,
+        key: Key,
+        returns: Option<Returns>,
+    },
+    Status {
+        name: String,
+        modseq: bool,
+    },
     Create(String),
     Delete(String),
     Rename(String, String),
+    Notify(String),
 }
 
 /// Where a client sits that gives a command.
@@ -126,85 +163,6 @@ impl Target {
     }
 }
 
-impl Key {
-    fn written(&self) -> String {
-        match self {
-            Self::All => "ALL".into(),
-            Self::Flag(flag, set) => match (flag.strip_prefix('\\'), set) {
-                (Some(system), true) => system.to_ascii_uppercase(),
-                (Some(system), false) => format!("UN{}", system.to_ascii_uppercase()),
-                (None, true) => format!("KEYWORD {flag}"),
-                (None, false) => format!("UNKEYWORD {flag}"),
-            },
-            Self::Among(target) if target.uid => format!("UID {}", target.written),
-            Self::Among(target) => target.written.clone(),
-            Self::ModSeq(modseq) => format!("MODSEQ {modseq}"),
-            Self::Not(key) => format!("NOT {}", key.written()),
-            Self::Or(a, b) => format!("OR {} {}", a.written(), b.written()),
-        }
-    }
-
-    pub(super) fn holds(&self, uid: u32, row: &Row) -> bool {
-        match self {
-            Self::All => true,
-            Self::Flag(flag, set) => row.flags.contains(&flag.to_ascii_lowercase()) == *set,
-            Self::Among(target) => target.uids.contains(&uid),
-            Self::ModSeq(modseq) => row.modseq >= *modseq,
-            Self::Not(key) => !key.holds(uid, row),
-            Self::Or(a, b) => a.holds(uid, row) || b.holds(uid, row),
-        }
-    }
-
-    pub(super) fn certain(&self) -> bool {
-        match self {
-            Self::Among(target) => target.certain,
-            Self::Not(key) => key.certain(),
-            Self::Or(a, b) => a.certain() && b.certain(),
-            _ => true,
-        }
-    }
-
-    /// Whether it has sequence numbers in it.
-    pub(super) fn numbered(&self) -> bool {
-        match self {
-            Self::Among(target) => !target.uid && target.written != "$",
-            Self::Not(key) => key.numbered(),
-            Self::Or(a, b) => a.numbered() || b.numbered(),
-            _ => false,
-        }
-    }
-
-    /// Whether the mod-sequence is asked for (RFC 7162 §3.1.5).
-    pub(super) fn asks_modseq(&self) -> bool {
-        match self {
-            Self::ModSeq(_) => true,
-            Self::Not(key) => key.asks_modseq(),
-            Self::Or(a, b) => a.asks_modseq() || b.asks_modseq(),
-            _ => false,
-        }
-    }
-}
-
-impl Returns {
-    fn written(self) -> String {
-        let names =
-            [(self.min, "MIN"), (self.max, "MAX"), (self.all, "ALL"), (self.count, "COUNT"), (self.save, "SAVE")];
-        let names: Vec<&str> = names.into_iter().filter(|(asked, _)| *asked).map(|(_, name)| name).collect();
-        format!("RETURN ({}) ", names.join(" "))
-    }
-
-    /// What `$` becomes (RFC 9051 §6.4.4.1).
-    pub(super) fn saved(self, found: &[u32]) -> Vec<u32> {
-        if self.all || self.count || !(self.min || self.max) {
-            return found.to_vec();
-        }
-        let ends = [found.first().filter(|_| self.min), found.last().filter(|_| self.max)];
-        let mut ends: Vec<u32> = ends.into_iter().flatten().copied().collect();
-        ends.dedup();
-        ends
-    }
-}
-
 impl Command {
     /// The command's line, without tag and line end.
     pub(super) fn written(&self) -> String {
@@ -214,10 +172,7 @@ impl Command {
             Self::Select(opening) => opening.written(),
             Self::Close => "CLOSE".into(),
             Self::Unselect => "UNSELECT".into(),
-            Self::Append { name, flags, text } => {
-                let escaped = text.replace("\r\n", "\\r\\n");
-                format!("APPEND {name} ({}) {{+\"{escaped}\"}}", flags.join(" "))
-            }
+            Self::Append { .. } | Self::Replace { .. } => self.sending(New::script),
             Self::Store { target, sign, silent, flags, unchanged_since } => {
                 let since = unchanged_since.map_or(String::new(), |n| format!("(UNCHANGEDSINCE {n}) "));
                 let silent = if *silent { ".SILENT" } else { "" };
@@ -252,6 +207,53 @@ impl Command {
             Self::Create(name) => format!("CREATE {name}"),
             Self::Delete(name) => format!("DELETE {name}"),
             Self::Rename(from, to) => format!("RENAME {from} {to}"),
+            Self::Notify(written) => written.clone(),
+        }
+    }
+
+    /// The line as it goes over the wire, its literals in it.
+    pub(super) fn wire(&self) -> String {
+        match self {
+            Self::Append { .. } | Self::Replace { .. } => self.sending(New::wire),
+            _ => self.written(),
+        }
+    }
+
+    fn sending(&self, message: fn(&New) -> String) -> String {
+        match self {
+            Self::Append { name, messages } => {
+                let messages: Vec<String> = messages.iter().map(message).collect();
+                format!("APPEND {name} {}", messages.join(" "))
+            }
+            Self::Replace { target, name, message: new } => {
+                format!("{}REPLACE {} {name} {}", target.prefix(), target.written, message(new))
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Whether it may change other mailboxes than the selected one, of which its client is not told then.
+    pub(super) fn reaches_others(&self) -> bool {
+        matches!(
+            self,
+            Self::Append { .. }
+                | Self::Replace { .. }
+                | Self::Copy { .. }
+                | Self::Create(_)
+                | Self::Delete(_)
+                | Self::Rename(..)
+                | Self::Select(_)
+                | Self::Close
+                | Self::Unselect
+        )
+    }
+
+    /// The texts of messages it brings.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Append { messages, .. } => messages.iter().map(|message| message.text.as_str()).collect(),
+            Self::Replace { message, .. } => vec![&message.text],
+            _ => Vec::new(),
         }
     }
 
@@ -271,24 +273,19 @@ impl Command {
         let no = || Foreseen { words: NO, ..Foreseen::default() };
         Some(match self {
             Self::Select(opening) if !truth.names.contains_key(&opening.name) => no(),
-            Self::Noop | Self::Check | Self::Select(_) | Self::Unselect => ok(),
+            Self::Noop | Self::Check | Self::Select(_) | Self::Unselect | Self::Notify(_) => ok(),
             Self::Close => {
                 if !seat.read_only {
                     expunge(truth, seat.mailbox?, None);
                 }
                 ok()
             }
-            Self::Append { name, flags, text } => match truth.named(name).map(|(id, _)| id) {
+            Self::Append { name, messages } => match truth.named(name).map(|(id, _)| id) {
                 None => Foreseen { code: Some(("TRYCREATE", Vec::new())), ..no() },
-                Some(id) => {
-                    let state = truth.state_mut(id)?;
-                    let flags = flags.iter().map(|flag| flag.to_ascii_lowercase()).collect();
-                    let row = Row { flags, message: columba_types::MessageId(0), size: text.len() as u64, modseq: 0 };
-                    let uid = state.add(row);
-                    let words = vec![state.uid_validity.to_string(), uid.to_string()];
-                    Foreseen { code: Some(("APPENDUID", words)), ..ok() }
-                }
+                Some(id) => Foreseen { code: Some(("APPENDUID", append(truth, id, messages)?)), ..ok() },
             },
+            Self::Replace { .. } if seat.read_only => no(),
+            Self::Replace { target, name, message } => foresee_replace(truth, seat.mailbox?, target, name, message)?,
             Self::Store { .. } | Self::Expunge { .. } | Self::Copy { moves: true, .. } if seat.read_only => no(),
             Self::Store { .. } => self.foresee_store(truth, seat.mailbox?)?,
             Self::Fetch { .. } => self.foresee_fetch(truth, seat)?,
@@ -450,6 +447,28 @@ fn foresee_copy(truth: &mut Truth, from: MailboxId, target: &Target, to: &str, m
         true => Foreseen { words, untagged: code, ..Foreseen::default() },
         false => Foreseen { words, code, ..Foreseen::default() },
     })
+}
+
+/// Adds messages; the words of APPENDUID.
+fn append(truth: &mut Truth, to: MailboxId, messages: &[New]) -> Option<Vec<String>> {
+    let state = truth.state_mut(to)?;
+    let uids: Vec<u32> = messages.iter().map(|message| state.add(message.row())).collect();
+    Some(vec![state.uid_validity.to_string(), set(&uids)])
+}
+
+/// RFC 8508 §4: one comes, and one goes; APPENDUID is untagged.
+fn foresee_replace(truth: &mut Truth, from: MailboxId, target: &Target, to: &str, new: &New) -> Option<Foreseen> {
+    if !target.certain {
+        return None;
+    }
+    let no = |code| Foreseen { words: NO, code, ..Foreseen::default() };
+    let there: Vec<u32> = target.there(truth, from).collect();
+    let Some(to) = truth.named(to).map(|(id, _)| id).filter(|_| !there.is_empty()) else {
+        return Some(no(None));
+    };
+    truth.state_mut(from)?.rows.retain(|uid, _| !there.contains(uid));
+    let words = append(truth, to, std::slice::from_ref(new))?;
+    Some(Foreseen { words: OK, untagged: Some(("APPENDUID", words)), ..Foreseen::default() })
 }
 
 fn foresee_rename(truth: &mut Truth, from: &str, to: &str) -> Foreseen {

@@ -1,5 +1,7 @@
 //! One connection of a client: lines out, responses in, both kept on record. What they mean is not known here.
 
+use std::collections::VecDeque;
+
 use super::answer::{self, Answer};
 use super::record::Record;
 use crate::script::play::response_end;
@@ -10,6 +12,8 @@ pub(super) struct Conversation {
     pub(super) name: String,
     wire: Box<dyn Wire>,
     unread: Vec<u8>,
+    /// Whole responses that nobody has looked at, with their place on record.
+    responses: VecDeque<(usize, Vec<u8>)>,
     tags: u32,
     /// Over, from whichever side.
     pub(super) gone: bool,
@@ -23,14 +27,15 @@ impl Conversation {
     pub(super) fn open(ground: &mut dyn Ground, name: String, record: Record) -> Result<Self, String> {
         let wire = ground.connect(Peer::Trusted).map_err(|refusal| format!("{refusal:?}"))?;
         record.login(&name);
-        let mut talk = Self { name, wire, unread: Vec::new(), tags: 0, gone: false, record };
-        let greeting = talk.response()?;
+        let mut talk =
+            Self { name, wire, unread: Vec::new(), responses: VecDeque::new(), tags: 0, gone: false, record };
+        let greeting = talk.unrecorded()?;
         if !greeting.starts_with(b"* OK ") {
             return Err(format!("the greeting is {}", String::from_utf8_lossy(&greeting)));
         }
         talk.wire.send(format!("auto LOGIN {ACCOUNT} {PASSWORD}\r\n").as_bytes())?;
         loop {
-            let response = talk.response()?;
+            let response = talk.unrecorded()?;
             if response.starts_with(b"auto OK ") {
                 return Ok(talk);
             }
@@ -94,25 +99,39 @@ impl Conversation {
         }
     }
 
-    /// Whether there is a whole response that nobody waited for.
-    pub(super) fn has_more(&mut self) -> bool {
+    /// Lets the server do what it can; what it says is put on record, and kept for later.
+    pub(super) fn let_it_work(&mut self) -> Done {
         if self.gone {
-            return false;
+            return Ok(());
         }
         while let Received::Octets(octets) = self.wire.receive(false) {
             self.unread.extend(octets);
         }
-        response_end(&self.unread).is_some()
+        while let Some(response) = self.whole_response()? {
+            self.responses.push_back((self.record.heard(&self.name, &response), response));
+        }
+        Ok(())
     }
 
-    fn response(&mut self) -> Result<Vec<u8>, String> {
+    /// Whether there is a whole response that nobody waited for.
+    pub(super) fn has_more(&mut self) -> Result<bool, String> {
+        self.let_it_work()?;
+        Ok(!self.gone && !self.responses.is_empty())
+    }
+
+    fn whole_response(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let Some(end) = response_end(&self.unread) else { return Ok(None) };
+        let mut response: Vec<u8> = self.unread.drain(..end).collect();
+        if !response.ends_with(b"\r\n") {
+            return Err("a line without CRLF".into());
+        }
+        response.truncate(response.len() - 2);
+        Ok(Some(response))
+    }
+
+    fn unrecorded(&mut self) -> Result<Vec<u8>, String> {
         loop {
-            if let Some(end) = response_end(&self.unread) {
-                let mut response: Vec<u8> = self.unread.drain(..end).collect();
-                if !response.ends_with(b"\r\n") {
-                    return Err("a line without CRLF".into());
-                }
-                response.truncate(response.len() - 2);
+            if let Some(response) = self.whole_response()? {
                 return Ok(response);
             }
             match self.wire.receive(true) {
@@ -124,8 +143,19 @@ impl Conversation {
 
     /// The next response; it must come.
     pub(super) fn answer(&mut self) -> Result<Answer, String> {
-        let response = self.response()?;
-        self.record.heard(&self.name, &response);
+        let (place, response) = match self.responses.pop_front() {
+            Some(next) => next,
+            None => {
+                let response = self.unrecorded()?;
+                let first = (self.record.heard(&self.name, &response), response);
+                // What came with it was said by now, too.
+                while let Some(response) = self.whole_response()? {
+                    self.responses.push_back((self.record.heard(&self.name, &response), response));
+                }
+                first
+            }
+        };
+        self.record.looked_at(place);
         answer::read(&response).map_err(|why| format!("{why}: {}", String::from_utf8_lossy(&response)))
     }
 }

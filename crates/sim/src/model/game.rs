@@ -1,6 +1,8 @@
 //! One run: clients on one account take turns, each answer is compared with what was foreseen, and each client's belief
 //! with the store. At the end all are asked once more, and every state that was kept is brought up to date.
 
+mod crossing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +12,15 @@ use columba_types::{MailboxId, MessageId};
 
 use super::actions::{self, Deed, Dice, Draw, NAMES, Step};
 use super::check;
-use super::client::{Client, Reply, Saved, Selected, Traits};
-use super::command::{Command, Opening, Returns, Seat};
+use super::client::{Client, Reply, Saved, Selected};
+use super::command::{Command, Opening, Seat};
 use super::conversation::Conversation;
+use super::house::House;
 use super::record::Record;
+use super::search::Returns;
 use super::truth::{State, Truth, follows};
 use crate::link::LinkOptions;
-use crate::script::{ACCOUNT, Ground, MemoryGround, Octets, Outside, block_on};
+use crate::script::{ACCOUNT, Ground, MailSide, MemoryGround, Octets, Outside, block_on};
 
 /// States brought up to date at the end of a run, at most.
 const STATES_AT_THE_END: usize = 24;
@@ -47,8 +51,8 @@ pub(super) struct Game {
     ground: MemoryGround,
     account: Arc<AccountStore>,
     truth: Truth,
-    features: Vec<String>,
-    seats: Vec<Traits>,
+    names: BTreeMap<String, MailboxId>,
+    house: House,
     clients: Vec<Option<Client>>,
     states: Vec<Saved>,
     texts: BTreeMap<MessageId, Option<String>>,
@@ -62,28 +66,6 @@ pub(super) struct Game {
     heard_wrong: bool,
 }
 
-/// What clients may enable here: what the server announces.
-pub(super) fn announced() -> Result<Vec<String>, String> {
-    let mut ground = MemoryGround::new(LinkOptions::default())?;
-    let mut scout = Conversation::open(&mut ground, "scout".into(), Record::default())?;
-    let features = scout.announced()?;
-    scout.disconnect();
-    Ok(features)
-}
-
-/// What each client enables.
-pub(super) fn traits(seed: u64, clients: usize, features: &[String]) -> Vec<Traits> {
-    let mut dice = Dice::new(seed ^ 0x7261_6974_7300);
-    let has = |name: &str| features.iter().any(|feature| feature == name);
-    let one = |_| Traits {
-        rev2: has("IMAP4REV2") && dice.once_in(2),
-        condstore: has("CONDSTORE") && dice.once_in(3),
-        qresync: has("QRESYNC") && dice.once_in(2),
-        uid_only: has("UIDONLY") && dice.once_in(6),
-    };
-    (0..clients).map(one).collect()
-}
-
 /// What came of a command, as a whole.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
@@ -93,9 +75,9 @@ struct Heard {
 }
 
 /// Plays a run to its end.
-pub(super) fn play(features: &[String], seats: &[Traits], steps: &[Step], title: &str) -> Result<Counts, Broken> {
+pub(super) fn play(house: &House, steps: &[Step], title: &str) -> Result<Counts, Broken> {
     let early = |why: String| Broken { steps: 0, why, script: String::new() };
-    let mut game = Game::new(features, seats).map_err(early)?;
+    let mut game = Game::new(house).map_err(early)?;
     for (at, step) in steps.iter().enumerate() {
         game.counts.steps += 1;
         game.step(step).map_err(|why| game.broken(at + 1, why, title))?;
@@ -105,8 +87,9 @@ pub(super) fn play(features: &[String], seats: &[Traits], steps: &[Step], title:
 }
 
 impl Game {
-    fn new(features: &[String], seats: &[Traits]) -> Result<Self, String> {
-        let mut ground = MemoryGround::new(LinkOptions::default())?;
+    fn new(house: &House) -> Result<Self, String> {
+        let mail = MailSide::with(house.options())?;
+        let mut ground = MemoryGround::on(mail, LinkOptions::default());
         let record = Record::default();
         let new = Outside::Mailbox { account: ACCOUNT.into(), name: "Work".into() };
         ground.outside(&new, &[]).map_err(|refusal| format!("{refusal:?}"))?;
@@ -120,9 +103,9 @@ impl Game {
             ground,
             account,
             truth: Truth::default(),
-            features: features.to_vec(),
-            seats: seats.to_vec(),
-            clients: seats.iter().map(|_| None).collect(),
+            names: BTreeMap::new(),
+            house: house.clone(),
+            clients: house.seats.iter().map(|_| None).collect(),
             states: Vec::new(),
             texts: BTreeMap::new(),
             recent: BTreeMap::new(),
@@ -165,7 +148,13 @@ impl Game {
                     client.talk.disconnect();
                 }
             }
+            Deed::Crossing => self.crossing(step, dice)?,
             _ => self.turn(step, dice)?,
+        }
+        if self.truth.names != self.names {
+            // What was told of a name may be about another mailbox now.
+            self.names.clone_from(&self.truth.names);
+            self.clients.iter_mut().flatten().for_each(|client| client.others.clear());
         }
         self.listen(step.client)
     }
@@ -215,7 +204,7 @@ impl Game {
         self.sessions += 1;
         let name = format!("{}{}", char::from(b'a' + (seat % 26) as u8), self.sessions);
         let talk = Conversation::open(&mut self.ground, name, self.record.clone())?;
-        Client::connect(talk, self.seats[seat], &self.features)
+        Client::connect(talk, self.house.seats[seat], &self.house.features)
     }
 
     fn turn(&mut self, step: &Step, dice: Dice) -> Done {
@@ -271,10 +260,8 @@ impl Game {
             let heard = self.hear(client, tag, command, certain, &mut expected);
             let heard = heard.map_err(|why| format!("{}: {why}", command.written()))?;
             (certain, ok) = (certain && heard.certain, heard.ok);
-            if let Command::Append { text, .. } = command
-                && ok
-            {
-                appended.push(text.as_str());
+            if ok {
+                appended.extend(command.texts());
             }
             if client.talk.gone {
                 break;
@@ -283,6 +270,9 @@ impl Game {
         let after = self.look()?;
         follows(&self.truth, &after)?;
         self.note_new(&after, &appended);
+        if commands.iter().any(Command::reaches_others) {
+            client.others.clear();
+        }
         if certain {
             check::effect(&expected, &after).map_err(|why| format!("after {:?}: {why}", commands.last()))?;
         }
@@ -345,7 +335,8 @@ impl Game {
             check::changes(state, &reply, &before, &known)?;
             self.counts.resyncs += 1;
         }
-        let certain = foreseen.is_some();
+        // What a command did that failed because of messages that are gone is not foreseen.
+        let certain = foreseen.as_ref().is_some_and(|foreseen| reply.word == "OK" || !foreseen.words.contains(&"OK"));
         let found = foreseen.and_then(|foreseen| foreseen.found);
         self.note(client, command, &reply, found, (&before, expected))?;
         self.heard_wrong = false;
@@ -393,9 +384,9 @@ impl Game {
             }
             _ => {}
         }
-        if !selected.read_only {
+        // RFC 3501 §2.3.2. Who was told first is forgotten with the mailbox in memory: then it may be told again.
+        if !selected.read_only && self.house.cached > 0 {
             for uid in &reply.recent {
-                // RFC 3501 §2.3.2
                 let place = selected.mailbox.map(|id| (id, *uid));
                 let first = place.map(|place| self.recent.entry(place).or_insert_with(|| client.talk.name.clone()));
                 if let Some(first) = first.filter(|first| **first != client.talk.name) {
@@ -417,11 +408,17 @@ impl Game {
 
     /// A client that could be told everything believes the truth; what it knows then is kept, if it is enough.
     fn compare(&mut self, client: &Client, told_all: bool) -> Done {
-        let Some(selected) = &client.selected else { return Ok(()) };
-        check::belief(selected, &self.truth, told_all)?;
-        let (Some(mailbox), true) = (selected.mailbox, client.traits.qresync && selected.point > 0) else {
-            return Ok(());
-        };
+        if let Some(selected) = &client.selected {
+            check::belief(selected, &self.truth, told_all)?;
+        }
+        self.keep(client);
+        Ok(())
+    }
+
+    /// Keeps what a client knows, to go on from there.
+    fn keep(&mut self, client: &Client) {
+        let Some(selected) = &client.selected else { return };
+        let (Some(mailbox), true) = (selected.mailbox, client.traits.qresync && selected.point > 0) else { return };
         let same = |state: &Saved| state.mailbox == mailbox && state.point == selected.point;
         if selected.belief.knows_all() && !self.states.iter().any(same) {
             self.states.push(Saved {
@@ -432,7 +429,6 @@ impl Game {
                 list: selected.belief.list().to_vec(),
             });
         }
-        Ok(())
     }
 
     fn after_idle(&mut self, client: &Client, reply: &Reply) -> Done {
@@ -440,9 +436,11 @@ impl Game {
             return self.bye(client.selected.as_ref().and_then(|selected| selected.mailbox));
         }
         match &client.selected {
-            Some(selected) => check::belief(selected, &self.truth, true).map_err(|why| format!("idling: {why}")),
+            Some(selected) => check::belief(selected, &self.truth, client.is_told_all()),
             None => Ok(()),
         }
+        .and_then(|()| check::others(client, &self.truth))
+        .map_err(|why| format!("told at any time: {why}"))
     }
 
     /// Everybody listens: who idles is told at once, and nobody else is told anything.
@@ -451,10 +449,10 @@ impl Game {
             let Some(mut client) = self.clients[seat].take() else { continue };
             self.heard_wrong = true;
             let heard = client.listen();
-            let idles = client.idling.is_some();
+            let attends = client.attends();
             let done = heard.and_then(|reply| {
                 self.heard_wrong = false;
-                if idles { self.after_idle(&client, &reply) } else { Ok(()) }
+                if attends { self.after_idle(&client, &reply) } else { Ok(()) }
             });
             done.map_err(|why| format!("{} after a turn of {actor}: {why}", client.talk.name))?;
             self.clients[seat] = Some(client);
@@ -474,7 +472,7 @@ impl Game {
         let chosen: Vec<usize> = (0..states).step_by(every).collect();
         if !chosen.is_empty() {
             self.name_states();
-            let seat = self.seats.iter().position(|traits| traits.qresync).unwrap_or(0);
+            let seat = self.house.seats.iter().position(|traits| traits.qresync).unwrap_or(0);
             let mut client = self.seated(seat)?;
             for at in chosen {
                 let mut dice = Dice::new(at as u64);
@@ -527,4 +525,33 @@ fn opened(state: &State, selected: &Selected, reply: &Reply) -> Done {
         return Err(format!("[UNSEEN {:?}], and the first is {unseen:?}", code("UNSEEN")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::house::announced;
+    use crate::script::{Mode, Outcome, parse, play as play_script};
+
+    /// What a run says is played by the script runner to the end, all of it as it was said.
+    #[test]
+    fn a_run_is_a_script() {
+        let features = announced().unwrap();
+        for seed in 0..8 {
+            let house = House { history: u64::MAX, cached: 1_000, ..House::draw(seed, &features) };
+            let steps = actions::steps(seed, house.seats.len(), 120);
+            let mut game = Game::new(&house).unwrap();
+            for step in &steps {
+                game.step(step).unwrap();
+            }
+            game.finish().unwrap();
+            let text = game.record.script("A run", "nothing", false);
+            let script = parse(&text, &|_| None).unwrap();
+            let mut ground = MemoryGround::new(LinkOptions::default()).unwrap();
+            match play_script(&script, Mode::Rev1, &mut ground) {
+                Outcome::Passed => {}
+                other => panic!("seed {seed}: {other:#?}"),
+            }
+        }
+    }
 }

@@ -14,8 +14,10 @@ mod client;
 mod command;
 mod conversation;
 mod game;
+mod house;
 mod record;
 mod run;
+mod search;
 mod truth;
 
 pub use game::Counts;

@@ -16,15 +16,23 @@ enum Event {
     Closed(String),
     Disconnected(String),
     Clock(u64),
+    Disk(bool),
 }
 
 /// Shared by everybody who speaks or hears.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Record(Rc<RefCell<Vec<Event>>>);
+pub(super) struct Record(Rc<RefCell<Events>>);
+
+#[derive(Debug, Default)]
+struct Events {
+    all: Vec<Event>,
+    /// The response that was looked at last.
+    looked_at: usize,
+}
 
 impl Record {
     fn add(&self, event: Event) {
-        self.0.borrow_mut().push(event);
+        self.0.borrow_mut().all.push(event);
     }
 
     pub(super) fn mailbox(&self, name: &str) {
@@ -44,8 +52,15 @@ impl Record {
         self.add(Event::Sent(connection.into(), line));
     }
 
-    pub(super) fn heard(&self, connection: &str, response: &[u8]) {
+    /// Something was said; its place on record.
+    pub(super) fn heard(&self, connection: &str, response: &[u8]) -> usize {
         self.add(Event::Heard(connection.into(), response.to_vec()));
+        self.0.borrow().all.len() - 1
+    }
+
+    /// A client looks at what was said there.
+    pub(super) fn looked_at(&self, place: usize) {
+        self.0.borrow_mut().looked_at = place;
     }
 
     pub(super) fn closed(&self, connection: &str) {
@@ -56,17 +71,21 @@ impl Record {
         self.add(Event::Disconnected(connection.into()));
     }
 
+    pub(super) fn disk(&self, hangs: bool) {
+        self.add(Event::Disk(hangs));
+    }
+
     pub(super) fn clock(&self, secs: u64) {
         self.add(Event::Clock(secs));
     }
 
-    /// The run as a script. The last response is what `wrong` is about, if `at_the_last`: it stands there as a comment,
+    /// The run as a script. The response looked at last is what `wrong` is about, if `at_the_last`: it is a comment,
     /// so that the script fails at that line as long as the server says it.
     pub(super) fn script(&self, title: &str, wrong: &str, at_the_last: bool) -> String {
         let events = self.0.borrow();
-        let last = events.iter().rposition(|event| matches!(event, Event::Heard(..))).filter(|_| at_the_last);
+        let last = at_the_last.then_some(events.looked_at);
         let mut text = format!("# {}\n# Shows: {}\n\n", one_line(title), one_line(wrong));
-        for (at, event) in events.iter().enumerate() {
+        for (at, event) in events.all.iter().enumerate() {
             if last == Some(at) {
                 let _ = writeln!(text, "# Wrong: {}\n# {}", one_line(wrong), line(event));
             } else {
@@ -99,6 +118,7 @@ fn line(event: &Event) -> String {
         Event::Closed(connection) => format!("{connection} S: (closed)"),
         Event::Disconnected(connection) => format!("{connection} C: (closes)"),
         Event::Clock(secs) => format!("clock {secs}s"),
+        Event::Disk(hangs) => format!("disk {}", if *hangs { "hangs" } else { "works" }),
     }
 }
 
@@ -127,7 +147,8 @@ mod tests {
         record.login("a1");
         record.sent("a1", "t1 NOOP".into());
         record.heard("a1", b"* 3 EXPUNGE");
-        record.heard("a1", b"t1 OK [HIGHESTMODSEQ 5] Done");
+        let last = record.heard("a1", b"t1 OK [HIGHESTMODSEQ 5] Done");
+        record.looked_at(last);
         let script = record.script("Seed 1", "too\nfew", true);
         assert_eq!(
             script,

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::actions::{self, Dice, Step};
-use super::client::Traits;
+use super::actions::{self, Step};
 use super::game::{self, Broken, Counts};
+use super::house::{self, House};
 
 /// Tries to make a failing run shorter.
 const SHRINKING_TRIES: usize = 600;
@@ -44,7 +44,7 @@ pub struct Failed {
 /// # Errors
 /// The first run that failed, made short.
 pub fn run(plan: Plan, tell: &(dyn Fn(u64, Counts) + Sync)) -> Result<Counts, Box<Failed>> {
-    let features = game::announced().map_err(|why| failed(plan.from, why))?;
+    let features = house::announced().map_err(|why| failed(plan.from, why))?;
     let (next, stop) = (AtomicU64::new(plan.from), AtomicBool::new(false));
     let sum = Mutex::new(Ok(Counts::default()));
     std::thread::scope(|scope| {
@@ -80,38 +80,37 @@ fn failed(seed: u64, why: String) -> Box<Failed> {
 }
 
 fn one(seed: u64, count: usize, features: &[String]) -> Result<Counts, Box<Failed>> {
-    let clients = 2 + Dice::new(seed).below(4);
-    let seats = game::traits(seed, clients, features);
-    let steps = actions::steps(seed, clients, count);
+    let house = House::draw(seed, features);
+    let steps = actions::steps(seed, house.seats.len(), count);
     let title = format!("Seed {seed} of the model test, {count} steps, made short");
-    match guarded(features, &seats, &steps, &title) {
+    match guarded(&house, &steps, &title) {
         Ok(counts) => Ok(counts),
         Err(broken) => {
-            let (short, broken) = shrink(features, &seats, &steps, broken, &title);
+            let (short, broken) = shrink(&house, &steps, broken, &title);
             Err(Box::new(Failed { seed, why: broken.why, steps: (count, short), script: broken.script }))
         }
     }
 }
 
 /// A panic of the server fails the run, too.
-fn guarded(features: &[String], seats: &[Traits], steps: &[Step], title: &str) -> Result<Counts, Broken> {
-    let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| game::play(features, seats, steps, title)));
+fn guarded(house: &House, steps: &[Step], title: &str) -> Result<Counts, Broken> {
+    let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| game::play(house, steps, title)));
     played.unwrap_or_else(|_| {
         Err(Broken { steps: steps.len(), why: "the server panicked".into(), script: format!("# {title}: a panic\n") })
     })
 }
 
 /// Leaves out steps, many at once and then few, as long as what is left fails.
-fn shrink(features: &[String], seats: &[Traits], steps: &[Step], broken: Broken, title: &str) -> (usize, Broken) {
+fn shrink(house: &House, steps: &[Step], broken: Broken, title: &str) -> (usize, Broken) {
     let begun = Instant::now();
     let mut best: Vec<Step> = steps[..broken.steps.min(steps.len())].to_vec();
     let (mut broken, mut tries) = (broken, 0);
     let mut attempt = |candidate: &[Step]| {
         tries += 1;
         let may = tries <= SHRINKING_TRIES && begun.elapsed() < SHRINKING_TIME;
-        if may { Some(guarded(features, seats, candidate, title).err()) } else { None }
+        if may { Some(guarded(house, candidate, title).err()) } else { None }
     };
-    for client in 0..seats.len() {
+    for client in 0..house.seats.len() {
         let without: Vec<Step> = best.iter().filter(|step| step.client != client).copied().collect();
         if let Some(Some(still)) = attempt(&without) {
             best = without[..still.steps.min(without.len())].to_vec();

@@ -29,10 +29,18 @@ impl MailSide {
     /// # Errors
     /// In words.
     pub fn new() -> Result<Self, String> {
+        Self::with(Options::default())
+    }
+
+    /// An empty one, opened as told; only random numbers always start at the same place.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn with(options: Options) -> Result<Self, String> {
         let clock = VirtualClock::default();
         let disk = Lagging::new(Arc::new(MemoryEngine::default()));
         let (engine, blobs) = (Arc::new(disk.clone()), Arc::new(MemoryBlobs::default()));
-        let options = Options { seed: Some(1), ..Options::default() };
+        let options = Options { seed: Some(1), ..options };
         let store = block_on(Store::open(engine, blobs, Arc::new(clock.clone()), options));
         let mail = Self { store: store.map_err(|e| e.to_string())?, disk, clock };
         mail.create_account(ACCOUNT, PASSWORD)?;

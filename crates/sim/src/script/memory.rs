@@ -51,7 +51,11 @@ impl MemoryGround {
     /// # Errors
     /// In words.
     pub fn new(options: LinkOptions) -> Result<Self, String> {
-        let mail = MailSide::new()?;
+        Ok(Self::on(MailSide::new()?, options))
+    }
+
+    /// On a store that is there already.
+    pub fn on(mail: MailSide, options: LinkOptions) -> Self {
         let gate = Arc::new(CountingGate::default());
         let services = Arc::new(Services {
             store: mail.store().clone(),
@@ -61,11 +65,9 @@ impl MemoryGround {
             compressors: Compressors::default(),
         });
         let world = Rc::new(RefCell::new(World::default()));
-        Ok(Self { world, mail, services, gate, options, connections: 0 })
+        Self { world, mail, services, gate, options, connections: 0 }
     }
-}
 
-impl MemoryGround {
     /// The store, for looking at it from outside.
     pub fn store(&self) -> &Store {
         self.mail.store()
@@ -218,15 +220,15 @@ impl Task {
         true
     }
 
-    /// Whether it waits for nothing but its client, or for a disk that hangs.
-    fn at_rest(&self, disk_hangs: bool) -> bool {
+    /// Whether it waits for nothing but its client.
+    fn at_rest(&self) -> bool {
         let (waits, unread) = self.end.waits();
-        self.life.is_none() || waits.for_room || (waits.for_octets && !unread) || (waits.for_timer && disk_hangs)
+        self.life.is_none() || waits.for_room || (waits.for_octets && !unread)
     }
 }
 
 impl World {
-    /// Polls all sessions until each waits for its client.
+    /// Polls all sessions until each waits for its client, or for a disk that hangs.
     fn settle(&mut self) -> Result<(), String> {
         let begun = Instant::now();
         loop {
@@ -237,7 +239,10 @@ impl World {
             if turned {
                 continue;
             }
-            let Some(busy) = self.tasks.iter().position(|task| !task.at_rest(self.disk_hangs)) else { return Ok(()) };
+            if self.disk_hangs {
+                return Ok(());
+            }
+            let Some(busy) = self.tasks.iter().position(|task| !task.at_rest()) else { return Ok(()) };
             if begun.elapsed() > PATIENCE {
                 return Err(format!("session {} neither answers nor waits for its client", busy + 1));
             }
