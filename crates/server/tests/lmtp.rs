@@ -406,3 +406,15 @@ async fn a_silent_client_is_sent_away() {
     assert!(client.line().await.starts_with("421 4.4.2"));
     assert!(client.is_closed().await);
 }
+
+#[tokio::test]
+async fn an_account_may_take_less_than_the_server() {
+    let site = site().await;
+    let ann = site.store.account_named("ann").await.unwrap().unwrap().id;
+    let change = columba_store::AccountChange { message_bytes: Some(Some(20)), ..Default::default() };
+    site.store.update_account(ann, change).await.unwrap();
+    let mut client = site.lmtp().await;
+    assert!(deliver(&mut client, "ann", "Subject: more than 20\r\n\r\nx").await.starts_with("552 5.3.4 "));
+    assert!(deliver(&mut client, "ann", "Subject: x\r\n\r\nx").await.starts_with("250 2.0.0 "));
+    assert_eq!(site.messages("ann", "INBOX").await.len(), 1);
+}

@@ -80,6 +80,9 @@ fn all(settings: &Settings, peer: &Peer, state: &State) -> Vec<Cow<'static, str>
         // RFC 9738 §3: not below 1000, where some clients fail.
         let limits = [("MESSAGELIMIT", settings.message_limit), ("SAVELIMIT", settings.save_limit)];
         names.extend(limits.iter().filter_map(|(name, limit)| Some(format!("{name}={}", (*limit)?).into())));
+        // RFC 7889 §2: all mailboxes of an account have the same limit, so it can be told here.
+        let limit = state.login.as_ref().map(|login| append_limit(login.message_bytes(settings)));
+        names.extend(limit.map(|octets| format!("APPENDLIMIT={octets}").into()));
         return names;
     }
     add(BEFORE_LOGIN);
@@ -90,7 +93,12 @@ fn all(settings: &Settings, peer: &Peer, state: &State) -> Vec<Cow<'static, str>
     names
 }
 
-/// The same as one text.
+/// A limit as APPENDLIMIT can say it: a number of 32 bits (RFC 7889 §5).
+pub(crate) fn append_limit(message_bytes: u64) -> u32 {
+    u32::try_from(message_bytes).unwrap_or(u32::MAX)
+}
+
+/// The names as one text.
 pub(crate) fn line(settings: &Settings, peer: &Peer, state: &State) -> String {
     names(settings, peer, state).join(" ")
 }

@@ -9,7 +9,7 @@ use columba_wire::{NameForm, ParseMode, PrintMode};
 
 use crate::notify::Notify;
 use crate::reply::Failure;
-use crate::services::Pass;
+use crate::services::{Pass, Settings};
 use crate::table::PhaseKind;
 use crate::view::View;
 
@@ -101,6 +101,13 @@ impl Login {
     pub(crate) fn is_notified(&self) -> bool {
         let wanted = |notify: &Notify| notify.follower.is_some() || notify.selected.messages && self.selected.is_some();
         self.notify.as_deref().is_some_and(wanted)
+    }
+}
+
+impl Login {
+    /// Octets of the largest message that is taken: the account's limit, or else the server's (RFC 7889).
+    pub(crate) fn message_bytes(&self, settings: &Settings) -> u64 {
+        self.account.message_bytes.unwrap_or(settings.message_bytes)
     }
 }
 

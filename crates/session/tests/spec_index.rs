@@ -77,6 +77,9 @@ fn enable_leaves_what_is_announced() {
 
 /// The row a capability belongs to: `AUTH=PLAIN` belongs to `AUTH=`, `STATUS=SIZE` to itself.
 fn row_name(capability: &str) -> &str {
+    if capability.starts_with("APPENDLIMIT=") {
+        return "APPENDLIMIT";
+    }
     ["AUTH=", "MESSAGELIMIT=", "SAVELIMIT="].into_iter().find(|row| capability.starts_with(row)).unwrap_or(capability)
 }
 

@@ -30,6 +30,8 @@ pub struct Account {
     pub disabled: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_millis: i64,
+    /// Octets of the largest message it takes; `None`: as many as the server takes.
+    pub message_bytes: Option<u64>,
 }
 
 /// An account that is to be made.
@@ -52,6 +54,8 @@ pub struct AccountChange {
     pub disabled: Option<bool>,
     /// A new name.
     pub name: Option<String>,
+    /// Another limit on its messages; `Some(None)`: none of its own.
+    pub message_bytes: Option<Option<u64>>,
 }
 
 /// An account's name in the form it is kept in: lower case, NFC. It may be an address.
@@ -200,6 +204,7 @@ impl Store {
                     credentials,
                     disabled,
                     created_millis: self.core().clock.now_millis(),
+                    message_bytes: None,
                 };
                 if seen.insert(account.name.clone()) { Ok(account) } else { Err(StoreError::Exists) }
             });
@@ -255,6 +260,7 @@ impl Store {
             let mut account = old.clone();
             account.credentials = change.credentials.clone().unwrap_or(account.credentials);
             account.disabled = change.disabled.unwrap_or(account.disabled);
+            account.message_bytes = change.message_bytes.unwrap_or(account.message_bytes);
             let mut batch = Batch::new(Partition::Global);
             batch.guard(keys::account(id), Expect::Version(version));
             if let Some(name) = &change.name {

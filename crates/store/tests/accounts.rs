@@ -85,11 +85,16 @@ async fn a_change_is_seen_at_once() {
     let store = &world.store;
     let made = store.create_account(new("eva")).await.unwrap();
     assert!(store.account_named("eva").await.unwrap().is_some());
-    let change = AccountChange { credentials: Some(vec!["new".into()]), disabled: Some(true), name: None };
+    let change =
+        AccountChange { credentials: Some(vec!["new".into()]), disabled: Some(true), ..AccountChange::default() };
     let changed = store.update_account(made.id, change).await.unwrap();
     assert_eq!(store.account_named("eva").await.unwrap().unwrap(), changed);
     assert_eq!((changed.credentials[0].as_str(), changed.disabled), ("new", true));
 
+    let limit = |message_bytes| AccountChange { message_bytes: Some(message_bytes), ..AccountChange::default() };
+    assert_eq!(store.update_account(made.id, limit(Some(7))).await.unwrap().message_bytes, Some(7));
+    assert_eq!(world.reopened().await.account(made.id).await.unwrap().unwrap().message_bytes, Some(7));
+    assert_eq!(store.update_account(made.id, limit(None)).await.unwrap(), changed);
     let rename = |name: &str| AccountChange { name: Some(name.into()), ..AccountChange::default() };
     assert_eq!(store.update_account(made.id, rename("MAX")).await, Err(StoreError::Exists));
     store.update_account(made.id, rename("Eve")).await.unwrap();

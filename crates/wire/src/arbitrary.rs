@@ -104,7 +104,8 @@ fn numbering() -> impl Strategy<Value = Numbering> {
 
 fn status_items() -> impl Strategy<Value = Vec<StatusItem>> {
     use StatusItem::*;
-    vec(select(vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size, HighestModSeq, MailboxId]), 1..4)
+    let sizes = [Size, HighestModSeq, MailboxId, AppendLimit];
+    vec(select([&[Messages, Recent, UidNext, UidValidity, Unseen, Deleted], &sizes[..]].concat()), 1..4)
 }
 
 fn search_key() -> impl Strategy<Value = SearchKey> {

@@ -273,6 +273,8 @@ pub enum StatusItem {
     HighestModSeq,
     /// RFC 8474 §4.3
     MailboxId,
+    /// RFC 7889 §3.1
+    AppendLimit,
 }
 
 /// NOTIFY SET (RFC 5465 §8): what a client wants to be told unasked.

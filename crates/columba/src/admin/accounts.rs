@@ -66,6 +66,12 @@ pub(super) async fn set_disabled(
     Ok(Reply::Account(info(&account)))
 }
 
+/// Whoever is logged in goes on under the limit that was told to their client.
+pub(super) async fn set_message_bytes(store: &Store, name: &str, message_bytes: Option<u64>) -> Result<Reply, Trouble> {
+    let change = AccountChange { message_bytes: Some(message_bytes), ..AccountChange::default() };
+    Ok(Reply::Account(info(&update(store, name, change).await?)))
+}
+
 pub(super) async fn delete(store: &Store, barring: &Arc<dyn Barring>, name: &str) -> Result<Reply, Trouble> {
     // First nobody can come in, then those inside go, then the mail goes.
     let account = update(store, name, AccountChange { disabled: Some(true), ..AccountChange::default() }).await?;
@@ -93,6 +99,7 @@ fn info(account: &Account) -> AccountInfo {
         disabled: account.disabled,
         created: account.created_millis.div_euclid(1000),
         schemes: account.credentials.iter().map(scheme).collect(),
+        message_bytes: account.message_bytes,
         usage: None,
     }
 }

@@ -115,6 +115,9 @@ async fn answer(mut conversation: Conversation<'_>, request: Request) -> Result<
             accounts::set_credentials(store, barring, &name, credentials).await
         }
         Request::SetDisabled { name, disabled } => accounts::set_disabled(store, barring, &name, disabled).await,
+        Request::SetMessageBytes { name, message_bytes } => {
+            accounts::set_message_bytes(store, &name, message_bytes).await
+        }
         Request::DeleteAccount { name } => accounts::delete(store, barring, &name).await,
         Request::Mailboxes { account } => mailboxes::list(&mut conversation, &account).await,
         Request::Mailbox { account, mailbox } => mailboxes::show(store, &account, &mailbox).await,

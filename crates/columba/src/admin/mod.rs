@@ -49,6 +49,8 @@ pub(crate) enum Request {
     SetCredentials { name: String, credentials: Vec<String> },
     /// Whether an account may log in; when it may not, its connections end.
     SetDisabled { name: String, disabled: bool },
+    /// How large a message an account takes; `None`: as large as the server's limit.
+    SetMessageBytes { name: String, message_bytes: Option<u64> },
     /// The account and all its mail go.
     DeleteAccount { name: String },
     /// All mailboxes of an account.
@@ -109,6 +111,9 @@ pub(crate) struct AccountInfo {
     pub(crate) created: i64,
     /// Schemes of its credentials, `ARGON2ID`; never the credentials.
     pub(crate) schemes: Vec<String>,
+    /// Octets of the largest message it takes, where that is not the server's limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message_bytes: Option<u64>,
     /// Only when one account is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) usage: Option<Usage>,

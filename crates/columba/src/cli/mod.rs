@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Address;
+use crate::config::{Address, parse_octets};
 
 pub(crate) use mail::{Export, Import, ImportEml};
 
@@ -159,6 +159,15 @@ pub(crate) enum Account {
     /// Undo `disable`
     #[command(after_help = "Example:\n  columba account enable ann")]
     Enable { name: String },
+    /// Set how large a message an account takes, from its next login on
+    #[command(after_help = "Examples:\n  columba account limit ann --message-size 25MiB\n  \
+        columba account limit ann --message-size default")]
+    Limit {
+        name: String,
+        /// Octets, such as 25MiB; or default, which is `message_bytes` of the configuration
+        #[arg(long, value_name = "SIZE", value_parser = message_size)]
+        message_size: MessageSize,
+    },
     /// Delete an account and all its mail
     #[command(after_help = "Example:\n  columba account delete ann --yes")]
     Delete {
@@ -178,6 +187,19 @@ pub(crate) enum Account {
         #[arg(long, value_name = "SCHEME")]
         default_scheme: Option<String>,
     },
+}
+
+/// A limit on messages; `None`: the server's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageSize(pub(crate) Option<u64>);
+
+fn message_size(text: &str) -> Result<MessageSize, &'static str> {
+    match text {
+        "default" => Ok(MessageSize(None)),
+        size => parse_octets(size)
+            .map(|octets| MessageSize(Some(octets)))
+            .ok_or("a number with KiB, MiB or GiB, or default"),
+    }
 }
 
 #[derive(Subcommand, Debug)]

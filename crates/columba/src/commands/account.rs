@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{reach, unexpected};
 use crate::admin::{AccountInfo, AccountToMake, Connection, Missing, Reply, Request};
-use crate::cli::{Account, PasswordFrom, Place};
+use crate::cli::{Account, MessageSize, PasswordFrom, Place};
 use crate::failure::Failure;
 use crate::output::{Output, counted, moment, size, table};
 use crate::password_entry::{Entered, confirm, enter};
@@ -23,6 +23,7 @@ pub(super) async fn run(place: &Place, command: Account, output: Output) -> Resu
         Account::Passwd { name, password } => passwd(place, name, &password, output).await,
         Account::Disable { name } => set_disabled(place, name, true, output).await,
         Account::Enable { name } => set_disabled(place, name, false, output).await,
+        Account::Limit { name, message_size } => limit(place, name, message_size, output).await,
         Account::Delete { name, yes } => delete(place, name, yes, output).await,
         Account::Import { file, default_scheme } => import(place, &file, default_scheme.as_deref(), output).await,
     }
@@ -133,6 +134,7 @@ async fn show(place: &Place, name: String, output: Output) -> Result<(), Failure
         ["State".to_owned(), state(&account).to_owned()],
         ["Made".to_owned(), moment(account.created)],
         ["Password".to_owned(), account.schemes.join(", ")],
+        ["Largest message".to_owned(), account.message_bytes.map_or("as the server's".to_owned(), size)],
         ["Mailboxes".to_owned(), usage.mailboxes.to_string()],
         ["Messages".to_owned(), format!("{}, {}", crate::output::count(usage.messages), size(usage.bytes))],
         ["Id".to_owned(), account.id.clone()],
@@ -166,6 +168,16 @@ async fn set_disabled(place: &Place, name: String, disabled: bool, output: Outpu
     let text = match disabled {
         true => format!("Disabled {}: nobody can log in to it, and its mail stays.", account.name),
         false => format!("Enabled {}.", account.name),
+    };
+    output.print(&account, &text);
+    Ok(())
+}
+
+async fn limit(place: &Place, name: String, limit: MessageSize, output: Output) -> Result<(), Failure> {
+    let account = ask_for_account(place, Request::SetMessageBytes { name, message_bytes: limit.0 }).await?;
+    let text = match account.message_bytes {
+        Some(octets) => format!("{} takes messages of at most {}.", account.name, size(octets)),
+        None => format!("{} takes messages as large as the server does.", account.name),
     };
     output.print(&account, &text);
     Ok(())

@@ -22,6 +22,7 @@ use serde::Serialize;
 pub(crate) use address::{Address, Network};
 pub(crate) use hide::Hide;
 pub(crate) use read::read;
+pub(crate) use reader::parse_octets;
 
 /// The commented file that `columba config default` prints. Everything in it is the default.
 pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");

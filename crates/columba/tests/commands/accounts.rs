@@ -23,6 +23,12 @@ fn an_account_lives_from_add_to_delete() {
     assert_eq!(home.json(&["account", "enable", "ANN@example.org"])["disabled"], false);
     home.run_with_input(&["account", "passwd", "ann@example.org", "--password-stdin"], "other\n").ok();
 
+    let limit = |size| home.json(&["account", "limit", "ann@example.org", "--message-size", size]);
+    assert_eq!(limit("25MiB")["message_bytes"], 25 << 20);
+    assert_eq!(home.json(&["account", "show", "ann@example.org"])["message_bytes"], 25 << 20);
+    assert!(limit("default").get("message_bytes").is_none());
+    home.run(&["account", "limit", "ann@example.org", "--message-size", "big"]).failed(2, &["--message-size"]);
+
     let asked = home.run(&["account", "delete", "ann@example.org"]);
     asked.failed(1, &["nobody is there to confirm", "--yes"]);
     home.run(&["account", "delete", "ann@example.org", "--yes"]).ok();

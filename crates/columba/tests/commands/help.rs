@@ -13,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "account passwd",
     "account disable",
     "account enable",
+    "account limit",
     "account delete",
     "account import",
     "mailbox",

@@ -20,6 +20,8 @@ pub(crate) struct Recipient {
     pub(crate) account: AccountId,
     /// What `user+detail` asked for.
     pub(crate) detail: Option<String>,
+    /// Octets of the largest message it takes, where that is not the server's limit.
+    pub(crate) message_bytes: Option<u64>,
 }
 
 /// Finds the account of an address. A plain account whose name has a `+` comes before the meaning of `+`.
@@ -32,7 +34,12 @@ pub(crate) async fn find(store: &Store, address: &Address) -> Result<Recipient, 
         if account.disabled {
             return Err(Reply::new(550, "5.2.1", "This account is disabled"));
         }
-        Ok(Recipient { written: address.written.clone(), account: account.id, detail: detail.map(str::to_owned) })
+        Ok(Recipient {
+            written: address.written.clone(),
+            account: account.id,
+            detail: detail.map(str::to_owned),
+            message_bytes: account.message_bytes,
+        })
     };
     if let Some(account) = store.recipient(&address.plain()).await.map_err(|error| refusal(&error))? {
         return found(account, None);
@@ -81,6 +88,9 @@ fn choose(mail: &AccountStore, detail: Option<&str>) -> Option<MailboxId> {
 
 /// Writes the message to the recipient's mailbox; the reply is 250 once it is durable there.
 pub(crate) async fn deliver(store: &Store, envelope: &Envelope, recipient: &Recipient, message: &Spooled) -> Reply {
+    if recipient.message_bytes.is_some_and(|most| message.len() > most) {
+        return too_big();
+    }
     match attempt(store, envelope, recipient, message).await {
         Ok(()) => {
             info!(id = envelope.id, account = %recipient.account, octets = message.len(), "delivered");

@@ -195,7 +195,12 @@ mod tests {
     use super::*;
 
     fn recipient(account: u64, detail: Option<&str>) -> Recipient {
-        Recipient { written: String::new(), account: AccountId(account), detail: detail.map(str::to_owned) }
+        Recipient {
+            written: String::new(),
+            account: AccountId(account),
+            detail: detail.map(str::to_owned),
+            message_bytes: None,
+        }
     }
 
     #[test]

@@ -96,7 +96,9 @@ struct Intake {
 
 impl Intake {
     fn new(context: &mut Context<'_, '_>) -> Result<Self, Failure> {
+        let mail = context.mail()?;
         let settings = &context.services.settings;
+        let most = context.login()?.message_bytes(settings);
         let messages = match settings.save_limit.or(settings.message_limit) {
             // RFC 9738 §3: what is all or nothing fails.
             Some(limit) if limit as usize <= limits::APPEND_MESSAGES => {
@@ -105,9 +107,9 @@ impl Intake {
             _ => (limits::APPEND_MESSAGES, Code::Limit),
         };
         Ok(Self {
-            most: settings.message_bytes,
+            most,
             messages,
-            mail: context.mail()?,
+            mail,
             now: DateTime::utc(context.services.store.now_millis().div_euclid(1000)),
             current: None,
             complete: Vec::new(),

@@ -53,7 +53,8 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
     context.state.login = Some(Box::new(Login { account, mail, selected: None, notify: None, _pass: pass }));
     context.state.login_failures = 0;
     context.channel.authenticated = true;
-    let dropped_bytes = limits::DRAINED_BYTES.max(context.services.settings.message_bytes);
+    let settings = &context.services.settings;
+    let dropped_bytes = limits::DRAINED_BYTES.max(context.login()?.message_bytes(settings));
     context.channel.framer.set_limits(FrameLimits { dropped_bytes, ..FrameLimits::AUTHENTICATED });
     Ok(Done::with(
         Code::Capability(capability::line(&context.services.settings, context.peer, context.state)),

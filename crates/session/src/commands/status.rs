@@ -1,4 +1,4 @@
-//! STATUS (RFC 9051 §6.3.11, RFC 8438, RFC 8474).
+//! STATUS (RFC 9051 §6.3.11, RFC 8438, RFC 8474, RFC 7889).
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use columba_types::{MailboxId, MailboxName};
 use columba_wire::{RawMailbox, StatusItem, StatusValue};
 
 use super::select::no_such_mailbox;
+use crate::capability::append_limit;
 use crate::context::Context;
 use crate::reply::{Done, Outcome};
 
@@ -37,6 +38,9 @@ pub(super) async fn tell_status(
         Err(StoreError::NotFound) => return Ok(false),
         Err(error) => return Err(error),
     };
+    let settings = &context.services.settings;
+    let login = context.state.login.as_deref();
+    let limit = append_limit(login.map_or(settings.message_bytes, |login| login.message_bytes(settings)));
     let mut values = Vec::with_capacity(items.len());
     for item in items {
         let value: StatusValue = match item {
@@ -49,6 +53,7 @@ pub(super) async fn tell_status(
             StatusItem::Size => head.bytes.into(),
             StatusItem::HighestModSeq => head.highest_modseq.0.into(),
             StatusItem::MailboxId => StatusValue::MailboxId(id),
+            StatusItem::AppendLimit => limit.into(),
         };
         values.push((*item, value));
     }

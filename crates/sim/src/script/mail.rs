@@ -7,7 +7,9 @@ use bytes::Bytes;
 use columba_auth::{Secret, hash_password, quick_hash};
 use columba_session::delivery::Delivery;
 use columba_store::testing::Lagging;
-use columba_store::{AccountStore, Clock as _, MemoryBlobs, MemoryEngine, NewAccount, Options, Severity, Store};
+use columba_store::{
+    AccountChange, AccountStore, Clock as _, MemoryBlobs, MemoryEngine, NewAccount, Options, Severity, Store,
+};
 use columba_types::{DateTime, Flag};
 
 use super::ground::Refusal;
@@ -73,6 +75,7 @@ impl MailSide {
                 self.disk.release();
                 Ok(())
             }
+            Outside::MessageSize { account, octets } => block_on(self.limit(account, *octets)),
             Outside::Mailbox { account, name } => {
                 let name = columba_store::normalise_name(name)?;
                 block_on(async { Ok(self.account(account).await?.create_mailbox(&name, &[]).await.map(drop)?) })
@@ -100,6 +103,12 @@ impl MailSide {
         };
         let new = NewAccount { name: name.into(), credentials, disabled: false };
         block_on(self.store.create_account(new)).map(drop).map_err(|e| e.to_string())
+    }
+
+    async fn limit(&self, name: &str, octets: u64) -> Result<(), Refusal> {
+        let account = self.store.account_named(name).await?.ok_or("there is no such account")?;
+        let change = AccountChange { message_bytes: Some(Some(octets)), ..AccountChange::default() };
+        Ok(self.store.update_account(account.id, change).await.map(drop)?)
     }
 
     async fn account(&self, name: &str) -> Result<Arc<AccountStore>, Refusal> {

@@ -121,6 +121,8 @@ pub enum Outside {
     Disk { hangs: bool },
     /// Messages that one command, and one COPY or APPEND, may be about; before the first connection.
     MessageLimit { any: u32, saving: Option<u32> },
+    /// How large a message an account takes.
+    MessageSize { account: String, octets: u64 },
 }
 
 /// Octets as written, or by the name they were given.
@@ -244,6 +246,11 @@ fn parse_action(line: &str, body: &[&str], file: &File<'_>) -> Result<Option<Vec
             let number = |text: &str| text.parse().map_err(|_| "message-limit N [M]");
             let limit = Outside::MessageLimit { any: number(any)?, saving: saving.map(number).transpose()? };
             Action::Outside(limit)
+        }
+        "message-size" => {
+            let (account, octets) = rest.split_once(' ').ok_or("message-size NAME OCTETS")?;
+            let octets = octets.parse().map_err(|_| "a number")?;
+            Action::Outside(Outside::MessageSize { account: account.to_owned(), octets })
         }
         "mailbox" => {
             let (account, name) = account_and(rest);

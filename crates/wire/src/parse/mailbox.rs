@@ -125,7 +125,8 @@ pub(super) fn status(c: &mut Cursor<'_>) -> Parsed<CommandBody> {
 }
 
 // status-att      = "MESSAGES" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "DELETED" / "SIZE" / "RECENT" (RFC 3501)
-//                   / "HIGHESTMODSEQ" (RFC 7162) / "MAILBOXID" (RFC 8474 §7)
+//                   / "HIGHESTMODSEQ" (RFC 7162) / "MAILBOXID" (RFC 8474 §7) /
+//                   "APPENDLIMIT" (RFC 7889 §5)
 pub(super) fn status_items(c: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
     c.full_list("expected a list of status items", |c| {
         let at = c.place();
@@ -139,6 +140,7 @@ pub(super) fn status_items(c: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
             "SIZE" => StatusItem::Size,
             "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
             "MAILBOXID" => StatusItem::MailboxId,
+            "APPENDLIMIT" => StatusItem::AppendLimit,
             _ => return c.fail_at(at, "unknown status item"),
         })
     })

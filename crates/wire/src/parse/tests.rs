@@ -263,13 +263,13 @@ fn select_parameters() {
     }
 }
 
-// RFC 9051 §6.3.11, RFC 3501 §6.3.10; guide §6.31
+// RFC 9051 §6.3.11, RFC 3501 §6.3.10, RFC 7889 §5; guide §6.31
 #[test]
 fn status() {
     use StatusItem::*;
-    let items = vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size];
+    let items = vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size, AppendLimit];
     let mailbox = RawMailbox(b"x".to_vec());
-    let text = "STATUS x (messages RECENT uidnext UIDVALIDITY UNSEEN DELETED SIZE)";
+    let text = "STATUS x (messages RECENT uidnext UIDVALIDITY UNSEEN DELETED SIZE appendlimit)";
     assert_eq!(ok(text), CommandBody::Status { mailbox, items });
     assert_eq!(bad("STATUS x ()"), "STATUS: the list cannot be empty at octet 12");
     for wrong in ["STATUS x", "STATUS x MESSAGES", "STATUS x (MESSAGES,SIZE)", "STATUS x (X)"] {
