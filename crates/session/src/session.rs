@@ -413,6 +413,17 @@ async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> O
 mod tests {
     use super::*;
 
+    /// What a waiting connection holds besides what the client was told: everything larger lives in boxes while it is at
+    /// work.
+    #[test]
+    fn a_waiting_session_is_small() {
+        fn size<T>(_: impl FnOnce(&'static mut Session, &'static mut dyn Link) -> T) -> usize {
+            size_of::<T>()
+        }
+        let run = size(|session, link| session.run(link));
+        assert!(run <= 640 && size_of::<Session>() <= 360, "{run}, {}", size_of::<Session>());
+    }
+
     /// The server moves sessions between threads.
     #[test]
     fn a_running_session_can_be_sent() {

@@ -409,7 +409,9 @@ impl AccountStore {
             draft.check_limit()?;
             let version = self.core.version();
             draft.put_names(version);
-            let TreeDraft { state: next, names, mut batch, .. } = draft;
+            let TreeDraft { state: next, names, mut batch, tree, .. } = draft;
+            // Or else the tree would have to be copied to be changed.
+            drop(tree);
             let mut tip = match delete {
                 Some(room) => Some(room.lock_tip().await?),
                 None => None,
