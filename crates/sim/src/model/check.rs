@@ -290,9 +290,7 @@ pub(super) fn others(client: &Client, truth: &Truth) -> Verdict {
             ("HIGHESTMODSEQ", state.highest),
         ];
         for (item, number) in pairs {
-            // RFC 5465 §5: mod-sequences are told of changes to clients that want them; STATUS may have begun with one.
-            let counts = item != "HIGHESTMODSEQ" || client.aware;
-            if counts && items.get(item).is_some_and(|told| *told != number) {
+            if items.get(item).is_some_and(|told| *told != number) {
                 return Err(format!("{item} of {name} is {number}, and {:?} was told", items.get(item)));
             }
         }

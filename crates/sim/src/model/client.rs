@@ -377,7 +377,12 @@ impl Client {
                     return Err(format!("STATUS of {mailbox} unasked"));
                 }
                 if self.traits.notify.is_some() {
-                    self.others.entry(mailbox).or_default().extend(items.clone());
+                    let others = self.others.entry(mailbox).or_default();
+                    others.extend(items.clone());
+                    if !self.aware {
+                        // RFC 5465 §5: of changes it is told to clients that want mod-sequences only.
+                        others.remove("HIGHESTMODSEQ");
+                    }
                 }
                 if asked {
                     reply.status = items.into_iter().collect();
