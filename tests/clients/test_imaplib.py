@@ -10,7 +10,7 @@ import time
 
 import mail
 import wire
-from cases import case, contains, equal, main
+from cases import Skip, case, contains, equal, main
 
 CORE = set(
     (
@@ -221,6 +221,24 @@ def enable_utf8(server):
     stored = client.fetch("1", "(BODY.PEEK[])")[1][0][1]
     # imaplib's own mistake: its `UTF8 (` of RFC 6855 §4 goes into the literal and so into the message.
     assert stored in (message, b"UTF8 (" + message + b")"), stored
+    client.logout()
+
+
+@case
+def replace_and_catenate_through_what_imaplib_has(server):
+    _, client = with_messages(server, 3)
+    if not {"REPLACE", "CATENATE"} <= set(client.capability()[1][0].decode().split()):
+        raise Skip("no REPLACE or no CATENATE")
+    imaplib.Commands.setdefault("REPLACE", ("SELECTED",))
+    client.literal = b"Subject: new\r\n\r\nnew\r\n"
+    equal(client._simple_command("REPLACE", "2", "INBOX", "(\\Seen)")[0], "OK", "REPLACE")
+    contains(client.untagged_responses["APPENDUID"][-1], b" 4", "APPENDUID")
+    equal(client.untagged_responses["EXPUNGE"], [b"2"], "what went")
+    equal(client._simple_command("APPEND", "INBOX", "CATENATE", '(URL "/INBOX/;UID=4")')[0], "OK", "APPEND of a URL")
+    equal(client.uid("FETCH", "4,5", "(BODY.PEEK[TEXT])")[1][0][1], b"new\r\n", "the new message")
+    answer = client._simple_command("APPEND", "INBOX", "CATENATE", '(URL "/INBOX/;UID=9")')
+    contains(answer[1][0], b'[BADURL "/INBOX/;UID=9"]', "a URL of nothing")
+    del imaplib.Commands["REPLACE"]
     client.logout()
 
 

@@ -12,7 +12,7 @@ import time
 
 import mail
 import wire
-from cases import case, contains, equal, main, until
+from cases import Skip, case, contains, equal, main, until
 from wire import NonSync, Refused
 
 SMALL = mail.plain("small")
@@ -187,6 +187,74 @@ def appends_with_non_synchronising_literals_are_pipelined(server):
     connection.logout()
 
 
+# --- messages put together by the server ---
+
+
+def announced(connection, *names):
+    missing = set(names) - connection.capabilities()
+    if missing:
+        raise Skip(f"no {' '.join(sorted(missing))}")
+
+
+@case
+def many_messages_come_in_one_append_or_none(server):
+    account = server.account()
+    connection = server.connect(account)
+    octets = [message for _, message in mail.Mail(43).messages(120)]
+    parts = ["APPEND INBOX"]
+    for number, one in enumerate(octets):
+        parts += [" (\\Seen) " if number % 2 else " ", NonSync(one) if number % 3 else one]
+    announced(connection, "MULTIAPPEND")
+    equal(connection.ok(*parts).code[2], f"1:{len(octets)}", "UIDs of APPENDUID")
+    # RFC 3502 §6.3.11: an empty literal cancels all of them.
+    connection.no(*parts, " ", NonSync(b""))
+    connection.select()
+    got = list(wire.messages(connection).values())
+    equal([one for one, _ in got], octets, "what was appended")
+    equal(["\\Seen" in flags for _, flags in got], [number % 2 == 1 for number in range(len(octets))], "flags")
+    connection.logout()
+
+
+@case
+def a_draft_is_changed_and_sent_without_its_attachment_travelling(server):
+    """CATENATE and REPLACE, as a client on a phone would use them: only the text goes over the line."""
+    account = server.account()
+    connection = server.connect(account)
+    announced(connection, "CATENATE", "REPLACE")
+    attachment = (b"ABCDEFGH" * 9 + b"\r\n") * 60_000
+    tail = b"\r\n--b\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n" + attachment
+    end = b"\r\n--b--\r\n"
+
+    def draft(text):
+        return (
+            b'Subject: Draft\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+            b"--b\r\nContent-Type: text/plain\r\n\r\n" + text
+        )
+
+    connection.append("Drafts", draft(b"one") + tail + end, "\\Draft")
+    connection.select("Drafts")
+    for number, text in enumerate([b"two", b"three", b"four"], 1):
+        start = time.monotonic()
+        url = f"/Drafts/;UID={number}"
+        replaced = connection.ok(
+            f"UID REPLACE {number} Drafts (\\Draft) CATENATE (TEXT ",
+            NonSync(draft(text) + b"\r\n--b\r\n"),
+            f' URL "{url}/;SECTION=2.MIME" URL "{url}/;SECTION=2" TEXT ',
+            NonSync(end),
+            ")",
+        )
+        spent = time.monotonic() - start
+        equal(replaced.untagged_code("APPENDUID")[2], str(number + 1), "the UID of the new draft")
+        equal([r.kind for r in replaced.untagged if r.kind in ("EXPUNGE", "VANISHED")], ["EXPUNGE"], "what went")
+        equal(wire.messages(connection)[number + 1][0], draft(text) + tail + end, "the draft")
+    print(f"        a draft of {len(attachment) / 1e6:.1f} MB replaced in {spent * 1000:.0f} ms")
+    connection.ok("UID REPLACE 4 Sent CATENATE (URL ;UID=4)")
+    equal(wire.messages(connection), {}, "Drafts in the end")
+    connection.select("Sent")
+    equal([one for one, _ in wire.messages(connection).values()], [draft(b"four") + tail + end], "Sent in the end")
+    connection.logout()
+
+
 # --- literals that are refused ---
 
 
@@ -196,7 +264,8 @@ def a_refused_literal_leaves_the_connection_in_step(server):
     connection = server.connect(account)
     result = connection.command("APPEND Nowhere ", SMALL)
     equal((result.status, result.code[0]), ("NO", "TRYCREATE"), "APPEND to nowhere")
-    for size in (10, 4000, 500_000):
+    # With 20 MB the client is still writing when the answer is there.
+    for size in (10, 4000, 500_000, 20_000_000):
         result = connection.command("APPEND Nowhere ", NonSync(b"x" * size))
         equal((result.status, result.code[0]), ("NO", "TRYCREATE"), f"APPEND of {size} octets to nowhere, not waiting")
         connection.ok("NOOP")
