@@ -92,6 +92,10 @@ pub struct Config {
     pub messages_per_copy: Option<u32>,
     /// Which capabilities are kept from whom.
     pub hiding: Vec<Hiding>,
+    /// How to reach the administrator, a URI, for clients that ask (RFC 5464, /shared/admin).
+    pub admin_contact: Option<String>,
+    /// What the server says of itself to clients that ask (RFC 5464, /shared/comment).
+    pub comment: Option<String>,
     /// Directory for messages too large for memory while they arrive by LMTP. On the same disk as the data.
     pub spool: PathBuf,
 }
@@ -111,6 +115,8 @@ impl Default for Config {
             messages_per_command: None,
             messages_per_copy: None,
             hiding: Vec::new(),
+            admin_contact: None,
+            comment: None,
             spool: std::env::temp_dir(),
         }
     }

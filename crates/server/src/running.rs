@@ -38,6 +38,8 @@ impl Running {
             hiding: config.hiding.clone(),
             message_limit: config.messages_per_command,
             save_limit: config.messages_per_copy,
+            admin_contact: config.admin_contact.clone(),
+            comment: config.comment.clone(),
             ..Settings::default()
         };
         let services = Services {

@@ -16,6 +16,7 @@ mod context;
 pub mod delivery;
 mod hiding;
 mod link;
+mod metadata_news;
 mod news;
 mod notify;
 mod pattern;

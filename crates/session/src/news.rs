@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::commands::{fetch_new, list_line_of};
 use crate::context::Context;
+use crate::metadata_news::tell_metadata;
 use crate::notify::{Events, Notify, Own};
 use crate::reply::Failure;
 use crate::state::Told;
@@ -23,6 +24,7 @@ use crate::sync::{Sync, sync, tell_own};
 /// The selected mailbox was deleted; the client is gone.
 pub(crate) async fn tell(context: &mut Context<'_, '_>, how: Sync, told: &Told) -> Result<(), Failure> {
     context.open_selected().await?;
+    tell_metadata(context);
     let enabled = context.state.enabled;
     let Some(login) = context.state.login.as_deref_mut() else { return Ok(()) };
     if login.notify.is_some() {

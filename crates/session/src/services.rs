@@ -41,6 +41,10 @@ pub struct Settings {
     pub save_limit: Option<u32>,
     /// Which capabilities are kept from whom.
     pub hiding: Vec<Hiding>,
+    /// How to reach the administrator, a URI: the annotation /shared/admin of the server (RFC 5464 §3.2.1.1).
+    pub admin_contact: Option<String>,
+    /// The annotation /shared/comment of the server.
+    pub comment: Option<String>,
 }
 
 impl Default for Settings {
@@ -52,6 +56,8 @@ impl Default for Settings {
             message_limit: None,
             save_limit: None,
             hiding: Vec::new(),
+            admin_contact: None,
+            comment: None,
         }
     }
 }

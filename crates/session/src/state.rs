@@ -48,6 +48,10 @@ pub(crate) struct Enabled {
     pub(crate) qresync: bool,
     /// No sequence numbers (RFC 9586).
     pub(crate) uid_only: bool,
+    /// The client is told of annotations that others change: of mailboxes and of the server (RFC 5464 §4.1).
+    pub(crate) metadata: bool,
+    /// Only of those of the server.
+    pub(crate) metadata_server: bool,
 }
 
 impl Enabled {
@@ -81,6 +85,10 @@ pub(crate) struct Login {
     pub(crate) selected: Option<Box<Selected>>,
     /// What the client asked to be told unasked; `None` until it gives NOTIFY for the first time.
     pub(crate) notify: Option<Box<Notify>>,
+    /// The change of annotations that the client was told last, or that it does not have to be told.
+    pub(crate) metadata_told: u64,
+    /// Changes of annotations that the running command made.
+    pub(crate) own_metadata: Vec<u64>,
     /// Held, so that the connection counts.
     pub(crate) _pass: Pass,
 }

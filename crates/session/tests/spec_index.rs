@@ -211,6 +211,8 @@ fn arguments(command: &str) -> &'static str {
         "APPEND" => " nowhere {1+}\r\nx",
         "ID" => " NIL",
         "IDLE" => "\r\nDONE",
+        "GETMETADATA" => " INBOX /private/comment",
+        "SETMETADATA" => " INBOX (/private/comment NIL)",
         "SEARCH" => " ALL",
         "FETCH" => " 1 UID",
         "STORE" => " 1 +FLAGS (\\Seen)",

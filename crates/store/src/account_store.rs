@@ -16,6 +16,7 @@ use crate::feed::{Feed, TreeNews};
 use crate::incoming::Incoming;
 use crate::mailbox::{Mailbox, Room, load};
 use crate::memory::lock;
+use crate::metadata::MetadataNews;
 use crate::removal::finish_removals;
 use crate::store::{Core, Rooms};
 use crate::threads::RecentThreads;
@@ -45,6 +46,7 @@ pub struct AccountStore {
     pub(crate) tree_line: Mutex<TreeLine>,
     pub(crate) tree_heard: Notify,
     pub(crate) recent_threads: Mutex<RecentThreads>,
+    pub(crate) metadata_news: Mutex<MetadataNews>,
     last_message: AtomicU64,
 }
 
@@ -78,6 +80,7 @@ impl AccountStore {
             tree_line: Mutex::default(),
             tree_heard: Notify::new(),
             recent_threads: Mutex::default(),
+            metadata_news: Mutex::default(),
             last_message: AtomicU64::new(0),
             core,
         });

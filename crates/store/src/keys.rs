@@ -31,6 +31,7 @@ mod kind {
     pub(super) const DEAD: u8 = 0x17;
     pub(super) const THREAD: u8 = 0x18;
     pub(super) const REMOVING: u8 = 0x19;
+    pub(super) const METADATA: u8 = 0x30;
 }
 
 /// Builds a key part by part.
@@ -289,6 +290,15 @@ pub(crate) fn all_threads() -> Range<Key> {
 
 pub(crate) fn removing(mailbox: MailboxId) -> Key {
     Parts::of(kind::REMOVING).u64(mailbox.0).key()
+}
+
+/// 0 is the server.
+pub(crate) fn metadata(mailbox: MailboxId) -> Key {
+    Parts::of(kind::METADATA).u64(mailbox.0).key()
+}
+
+pub(crate) fn all_metadata() -> Range<Key> {
+    Parts::of(kind::METADATA).all()
 }
 
 pub(crate) fn all_removing() -> Range<Key> {

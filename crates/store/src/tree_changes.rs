@@ -310,6 +310,8 @@ impl AccountStore {
         let inbox = self.tree().mailbox(&MailboxName::inbox()).ok_or(StoreError::NotFound)?;
         let source = Mailbox { room: self.room(inbox).await? };
         let target = Mailbox { room: self.room(self.create_mailbox(to, &[]).await?).await? };
+        // RFC 5464 §4.1: INBOX keeps its annotations, and the new mailbox has them too.
+        self.copy_metadata(inbox, target.id()).await?;
         source.move_to(&columba_types::UidSet::range(1, u32::MAX), &target).await.map(|_| ())
     }
 
@@ -372,7 +374,7 @@ impl AccountStore {
     }
 
     /// Waits until nothing is in line for the tree, and reads it anew if something failed. The turn is held.
-    async fn settle_tree(&self) -> Result<(), StoreError> {
+    pub(crate) async fn settle_tree(&self) -> Result<(), StoreError> {
         loop {
             let heard = self.tree_heard.notified();
             if !lock(&self.tree_line).in_flight {
@@ -424,6 +426,8 @@ impl AccountStore {
                 batch.guard(keys::head(room.id), Expect::Version(last.version));
                 batch.delete(keys::head(room.id));
                 batch.put(keys::removing(room.id), encode_removing(&removing));
+                // RFC 5464 §4.1: annotations go with their mailbox.
+                batch.delete(keys::metadata(room.id));
                 let (snapshot, ghosts, reused) = (None, Vec::new(), columba_types::KeywordBits::NONE);
                 room.join_line(Pending { version, snapshot, ghosts, news: None, reused });
             }

@@ -91,6 +91,19 @@ pub const PASSWORD_BYTES: usize = 1024;
 /// Octets of an objectid (RFC 8474 §7). Answer: tagged BAD.
 pub const OBJECT_ID_BYTES: usize = 255;
 
+// --- annotations (RFC 5464) ---
+
+/// Octets of the name of an annotation. Answer: tagged BAD.
+pub const METADATA_ENTRY_BYTES: usize = 255;
+/// Octets of one annotation (RFC 5464 §4.1: 1,024 at least). Answer: `NO [METADATA MAXSIZE n]`.
+pub const METADATA_VALUE_BYTES: usize = 64 * 1024;
+/// Annotations of one mailbox, and of the server for one account (RFC 5464 §4.1: 10 at least). Answer: `NO [METADATA TOOMANY]`.
+pub const METADATA_ENTRIES: usize = 200;
+/// Octets of all of them together: they are one value in the store. Answer: `NO [METADATA TOOMANY]`.
+pub const METADATA_BYTES: usize = 256 * 1024;
+/// Changes of annotations that an account in memory remembers, for sessions which were not yet told; older ones are not told.
+pub const METADATA_NEWS: usize = 1_024;
+
 // --- messages ---
 
 /// Octets of one message by default. Answer: `NO [TOOBIG]`; 552 5.3.4 in LMTP.

@@ -1,6 +1,8 @@
 //! Every command there can be, for property tests: what the parser may give, and nothing else.
 
-use columba_types::{Date, DateTime, Flag, Keyword, ModSeq, NumRange, NumSet, SetNum, SystemFlags, UidValidity};
+use columba_types::{
+    Date, DateTime, EntryName, Flag, Keyword, ModSeq, NumRange, NumSet, SetNum, SystemFlags, UidValidity,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -102,6 +104,24 @@ fn numbering() -> impl Strategy<Value = Numbering> {
     select(vec![Numbering::Seq, Numbering::Uid])
 }
 
+fn entry_name() -> impl Strategy<Value = EntryName> {
+    "/(private|Shared)/(comment|a b|vendor/[a-z]{1,4}/[a-z\"\\\\(){]{1,4})"
+        .prop_map(|text| EntryName::new(&text).unwrap())
+}
+
+fn metadata() -> impl Strategy<Value = CommandBody> {
+    let depth = select(vec![MetadataDepth::Zero, MetadataDepth::One, MetadataDepth::Infinity]);
+    let options = (option::of(0u32..), option::of(depth));
+    let options = options.prop_map(|(max_size, depth)| MetadataOptions { max_size, depth });
+    let value = option::of(prop_oneof![octets(), vec(any::<u8>(), 0..9)]);
+    prop_oneof![
+        (mailbox(), options, vec(entry_name(), 1..4))
+            .prop_map(|(mailbox, options, entries)| CommandBody::GetMetadata { mailbox, options, entries }),
+        (mailbox(), vec((entry_name(), value), 1..4))
+            .prop_map(|(mailbox, entries)| CommandBody::SetMetadata { mailbox, entries }),
+    ]
+}
+
 fn status_items() -> impl Strategy<Value = Vec<StatusItem>> {
     use StatusItem::*;
     let sizes = [Size, HighestModSeq, MailboxId, AppendLimit];
@@ -200,27 +220,36 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
     ]
 }
 
+fn returned() -> impl Strategy<Value = (Option<Vec<StatusItem>>, Option<Vec<EntryName>>)> {
+    (option::of(status_items()), option::of(vec(entry_name(), 1..3)))
+}
+
 fn list() -> impl Strategy<Value = CommandBody> {
     let basic = (mailbox(), mailbox()).prop_map(|(reference, pattern)| List {
         reference,
         patterns: vec![pattern],
         ..List::default()
     });
-    let extended =
-        (any::<[bool; 4]>(), mailbox(), vec(mailbox(), 1..4), any::<[bool; 3]>(), option::of(status_items())).prop_map(
-            |([subscribed, remote, recursive_match, special_use], reference, patterns, returns, status)| List {
-                extended: true,
-                selection: ListSelection {
-                    subscribed,
-                    remote,
-                    recursive_match: recursive_match && (subscribed || special_use),
-                    special_use,
-                },
-                reference,
-                patterns,
-                returns: ListReturn { subscribed: returns[0], children: returns[1], special_use: returns[2], status },
+    let extended = (any::<[bool; 4]>(), mailbox(), vec(mailbox(), 1..4), any::<[bool; 3]>(), returned()).prop_map(
+        |([subscribed, remote, recursive_match, special_use], reference, patterns, returns, (status, metadata))| List {
+            extended: true,
+            selection: ListSelection {
+                subscribed,
+                remote,
+                recursive_match: recursive_match && (subscribed || special_use),
+                special_use,
             },
-        );
+            reference,
+            patterns,
+            returns: ListReturn {
+                subscribed: returns[0],
+                children: returns[1],
+                special_use: returns[2],
+                status,
+                metadata,
+            },
+        },
+    );
     prop_oneof![basic, extended].prop_map(CommandBody::List)
 }
 
@@ -314,6 +343,7 @@ fn mailbox_body() -> impl Strategy<Value = CommandBody> {
         (mailbox(), mailbox()).prop_map(|(reference, pattern)| Lsub { reference, pattern }),
         append().boxed(),
         (mailbox(), status_items()).prop_map(|(mailbox, items)| Status { mailbox, items }),
+        metadata().boxed(),
     ]
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use columba_types::{Date, DateTime, Flag, ModSeq, NumSet, SetNum, UidValidity};
+use columba_types::{Date, DateTime, EntryName, Flag, ModSeq, NumSet, SetNum, UidValidity};
 
 use crate::mailbox::RawMailbox;
 
@@ -106,6 +106,10 @@ pub enum CommandBody {
     Append(Append),
     /// RFC 9051 §6.3.11; never empty.
     Status { mailbox: RawMailbox, items: Vec<StatusItem> },
+    /// RFC 5464 §4.2; the empty name is the server.
+    GetMetadata { mailbox: RawMailbox, options: MetadataOptions, entries: Vec<EntryName> },
+    /// RFC 5464 §4.3; `None` takes the entry away.
+    SetMetadata { mailbox: RawMailbox, entries: Vec<(EntryName, Option<Vec<u8>>)> },
     /// RFC 9051 §6.3.13: DONE is not part of it, the session reads it.
     Idle,
     /// RFC 5465 §3.1; `None` for NOTIFY NONE.
@@ -256,6 +260,26 @@ pub struct ListReturn {
     pub children: bool,
     pub special_use: bool,
     pub status: Option<Vec<StatusItem>>,
+    /// RFC 9590 §3; never empty.
+    pub metadata: Option<Vec<EntryName>>,
+}
+
+/// Options of GETMETADATA (RFC 5464 §4.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MetadataOptions {
+    /// Octets above which values are left out.
+    pub max_size: Option<u32>,
+    /// `None` means the same as zero.
+    pub depth: Option<MetadataDepth>,
+}
+
+/// How far below an entry (RFC 5464 §4.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as in the RFC")]
+pub enum MetadataDepth {
+    Zero,
+    One,
+    Infinity,
 }
 
 /// STATUS items of both revisions.

@@ -97,6 +97,7 @@ pub(super) async fn bind(config: &Config) -> Result<Bound, Failure> {
 }
 
 fn server_config(config: &Config) -> columba_server::Config {
+    let written = |text: &String| Some(text).filter(|text| !text.is_empty()).cloned();
     let listener = |listener: &config::Listener| ListenerConfig {
         protocol: match listener.protocol {
             Protocol::Imap => columba_server::Protocol::Imap,
@@ -129,6 +130,8 @@ fn server_config(config: &Config) -> columba_server::Config {
         message_bytes: config.limits.message_bytes,
         messages_per_command: config.limits.messages_per_command,
         messages_per_copy: config.limits.messages_per_copy,
+        admin_contact: written(&config.admin_contact),
+        comment: written(&config.comment),
         spool: config.data.join("incoming"),
         hiding: config.clients.rules.iter().chain(&config.hide).map(config::Hide::rule).collect(),
         ..columba_server::Config::default()

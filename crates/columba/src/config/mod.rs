@@ -41,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// How the server calls itself in greetings and trace fields.
     pub(crate) host_name: String,
+    /// A URI; empty for none.
+    pub(crate) admin_contact: String,
+    /// Empty for none.
+    pub(crate) comment: String,
     /// Never empty.
     #[serde(rename = "listener")]
     pub(crate) listeners: Vec<Listener>,
@@ -204,6 +208,8 @@ impl Config {
             version: VERSION,
             data,
             host_name: host_name(),
+            admin_contact: String::new(),
+            comment: String::new(),
             listeners: Vec::new(),
             tls: None,
             auth: Auth::default(),
@@ -260,6 +266,7 @@ impl Config {
         let path = |p: &Path| text(&p.to_string_lossy());
         let mut out = format!("version = {}\n", self.version);
         let _ = writeln!(out, "data = {}\nhost_name = {}", path(&self.data), text(&self.host_name));
+        let _ = writeln!(out, "admin_contact = {}\ncomment = {}", text(&self.admin_contact), text(&self.comment));
         for listener in &self.listeners {
             let protocol = word_of(&Protocol::WORDS, listener.protocol);
             let address = text(&listener.address.to_string());
@@ -329,6 +336,8 @@ mod tests {
         let mut config = Config::defaults("/srv/mail \"x\"".into());
         config.auth.plaintext_networks = vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
         config.limits.connections = 5;
+        config.admin_contact = "mailto:postmaster@example.org".into();
+        config.comment = "Two \"quoted\" words".into();
         config.store.keep_expunged = Duration::from_secs(90);
         let name = |text: &str| MailboxName::new(text).unwrap();
         config.mailboxes =

@@ -10,8 +10,21 @@ use super::mistake::Mistake;
 use super::reader::{Reader, Section, Spanned};
 use super::{Clients, Config, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
 
-const TOP: &[&str] =
-    &["version", "data", "host_name", "listener", "tls", "auth", "limits", "store", "mailboxes", "clients", "hide"];
+const TOP: &[&str] = &[
+    "version",
+    "data",
+    "host_name",
+    "admin_contact",
+    "comment",
+    "listener",
+    "tls",
+    "auth",
+    "limits",
+    "store",
+    "mailboxes",
+    "clients",
+    "hide",
+];
 const LISTENER: &[&str] = &["protocol", "address", "tls"];
 const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["plaintext_networks"];
@@ -72,6 +85,13 @@ fn read_all(reader: &mut Reader<'_>, table: &toml_edit::Table, base: &Path) -> C
         check_host_name(reader, &name);
         config.host_name = name.value;
     }
+    if let Some(contact) = reader.string(&top, "admin_contact") {
+        check_contact(reader, &contact);
+        config.admin_contact = contact.value;
+    }
+    if let Some(comment) = reader.string(&top, "comment") {
+        config.comment = comment.value;
+    }
     let tls_written = top.has("tls");
     if let Some((section, span)) = reader.subsection(&top, "tls", "[tls]", TLS) {
         config.tls = read_tls(reader, &section, &span, base);
@@ -119,6 +139,15 @@ fn check_host_name(reader: &mut Reader<'_>, name: &Spanned<String>) {
     if name.value.is_empty() || name.value.len() > 253 || !name.value.bytes().all(plain) {
         let what = format!("\"{}\" is no host name", name.value);
         reader.mistake(&name.span, what, "write letters, digits, hyphens and dots, for instance \"mail.example.org\"");
+    }
+}
+
+/// RFC 5464 §3.2.1.1: the value of /shared/admin is a URI.
+fn check_contact(reader: &mut Reader<'_>, contact: &Spanned<String>) {
+    let scheme = contact.value.split_once(':').map_or("", |(scheme, _)| scheme);
+    if !contact.value.is_empty() && (scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        let what = format!("\"{}\" is no URI", contact.value);
+        reader.mistake(&contact.span, what, "write one, for instance \"mailto:postmaster@example.org\"");
     }
 }
 
@@ -440,6 +469,7 @@ c.toml:13:15: /nonexistent/missing.pem cannot be read: No such file or directory
         );
         assert!(mailboxes.contains("junk = \"\"\n") && mailboxes.contains("memos = \"Notizen/Memos\"\n"), "{shown}");
         let found = mistakes("[mailboxes]\nsent = \"a//b\"\ntrash = \"inbox\"\nspam = \"Spam\"\n");
+        assert!(mistakes("admin_contact = \"me\"\n").contains("is no URI"));
         for expected in ["cannot be a mailbox", "cannot be INBOX", "no setting `spam`"] {
             assert!(found.contains(expected), "{found}");
         }

@@ -17,12 +17,19 @@ pub(super) fn enable(context: &mut Context<'_, '_>, names: &[String]) -> Outcome
             "CONDSTORE" => ("CONDSTORE", before.condstore, &mut after.condstore),
             "QRESYNC" => ("QRESYNC", before.qresync, &mut after.qresync),
             "UIDONLY" => ("UIDONLY", before.uid_only, &mut after.uid_only),
+            "METADATA" => ("METADATA", before.metadata, &mut after.metadata),
+            "METADATA-SERVER" => ("METADATA-SERVER", before.metadata_server, &mut after.metadata_server),
             _ => continue,
         };
         *switch = true;
         if !was_on && !new.contains(&known) {
             new.push(known);
         }
+    }
+    if !before.metadata && !before.metadata_server {
+        // RFC 5464 §4.1: what changed before was not asked for.
+        let login = context.login()?;
+        login.metadata_told = login.mail.last_metadata_change();
     }
     // RFC 7162 §3.2.3: QRESYNC brings CONDSTORE with it.
     let condstore = after.condstore || after.qresync;

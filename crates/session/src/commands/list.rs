@@ -1,11 +1,12 @@
-//! LIST in its basic and extended form (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154).
+//! LIST in its basic and extended form (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 9590).
 
 use std::collections::BTreeMap;
 
-use columba_store::{Tree, TreeEntry};
+use columba_store::{Annotated, Tree, TreeEntry};
 use columba_types::{MailboxName, SEPARATOR};
-use columba_wire::{List, ListLine, ListSelection, RawMailbox};
+use columba_wire::{List, ListLine, ListSelection, MetadataOptions, RawMailbox};
 
+use super::get_metadata::{select, values};
 use super::status::tell_status;
 use crate::context::Context;
 use crate::pattern::Pattern;
@@ -51,6 +52,13 @@ pub(super) async fn list(context: &mut Context<'_, '_>, list: List) -> Outcome {
         let id = candidate.entry.as_ref().filter(|_| candidate.selected).and_then(|entry| entry.mailbox);
         if let Some((items, id)) = list.returns.status.as_ref().zip(id) {
             tell_status(context, &mail, &name, id, items).await?;
+        }
+        if let Some((entries, id)) = list.returns.metadata.as_ref().zip(id) {
+            // RFC 9590 §3: as GETMETADATA would answer.
+            let all = values(&mail, Annotated::Mailbox(id)).await?;
+            let found = select(&all, entries, MetadataOptions::default());
+            let printed = found.entries.iter().map(|(name, value)| (name, value.as_deref()));
+            context.printer().metadata(name.as_str(), printed);
         }
         context.relieve().await?;
     }

@@ -50,7 +50,15 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
     }
     let mail = context.services.store.open_account(account.id).await?;
     info!(connection = context.peer.connection, address = ?context.peer.address, account = account.name, how, "login");
-    context.state.login = Some(Box::new(Login { account, mail, selected: None, notify: None, _pass: pass }));
+    context.state.login = Some(Box::new(Login {
+        account,
+        mail,
+        selected: None,
+        notify: None,
+        metadata_told: 0,
+        own_metadata: Vec::new(),
+        _pass: pass,
+    }));
     context.state.login_failures = 0;
     context.channel.authenticated = true;
     let settings = &context.services.settings;

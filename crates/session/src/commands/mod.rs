@@ -11,6 +11,7 @@ mod delete;
 mod enable;
 mod expunge;
 mod fetch;
+mod get_metadata;
 mod id;
 mod idle;
 mod intake;
@@ -24,6 +25,7 @@ mod rename;
 mod replace;
 mod search;
 mod select;
+mod set_metadata;
 mod status;
 mod store;
 mod subscribe;
@@ -75,6 +77,12 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
         CommandBody::Lsub { reference, pattern } => Box::pin(lsub::lsub(context, reference, pattern)),
         CommandBody::Namespace => Box::pin(ready(namespace::namespace(context))),
         CommandBody::Status { mailbox, items } => Box::pin(status::status(context, mailbox, items)),
+        CommandBody::GetMetadata { mailbox, options, entries } => {
+            Box::pin(get_metadata::get_metadata(context, mailbox, options, entries))
+        }
+        CommandBody::SetMetadata { mailbox, entries } => {
+            Box::pin(set_metadata::set_metadata(context, mailbox, entries))
+        }
         CommandBody::Idle => Box::pin(idle::idle(context)),
         CommandBody::Notify(set) => Box::pin(notify::notify(context, set)),
         CommandBody::Close => Box::pin(close::close(context)),

@@ -10,6 +10,7 @@ pub(crate) mod account;
 pub(crate) mod head;
 pub(crate) mod log;
 pub(crate) mod message;
+pub(crate) mod metadata;
 pub(crate) mod page;
 pub(crate) mod small;
 

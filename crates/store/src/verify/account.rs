@@ -64,6 +64,7 @@ async fn fingerprint(core: &Core, partition: Partition) -> Result<Vec<(Key, byte
     all.extend(core.scan_all(partition, keys::all_heads()).await?);
     all.extend(core.scan_all(partition, keys::all_removing()).await?);
     all.extend(core.scan_all(partition, keys::all_dead()).await?);
+    all.extend(core.scan_all(partition, keys::all_metadata()).await?);
     Ok(all)
 }
 
@@ -100,6 +101,7 @@ impl AccountCheck<'_> {
             Err(error) => return Err(error),
         };
         let mut mailboxes = self.collect_mailboxes().await?;
+        self.check_metadata(&mailboxes).await?;
         self.check_tree(state, &names, &mailboxes);
         for (key, value) in self.core.scan_all(self.partition(), keys::all_removing()).await? {
             let id = MailboxId(KeyParts::of(&key).u64().unwrap_or(0));
@@ -148,6 +150,24 @@ impl AccountCheck<'_> {
             }
         }
         Ok(all)
+    }
+
+    async fn check_metadata(&mut self, mailboxes: &BTreeMap<MailboxId, MailboxParts>) -> Result<(), StoreError> {
+        for (key, value) in self.core.scan_all(self.partition(), keys::all_metadata()).await? {
+            let mut parts = KeyParts::of(&key);
+            let id = parts.u64().map(MailboxId).filter(|_| parts.end().is_some());
+            let exists = |id: MailboxId| id.0 == 0 || mailboxes.get(&id).is_some_and(|parts| parts.head.is_some());
+            match id {
+                Some(id) if exists(id) => {
+                    if let Err(error) = codec::metadata::decode(&value) {
+                        self.error(format_args!("the annotations of {id}: {error}"));
+                    }
+                }
+                Some(id) => self.warn(format_args!("there are annotations of {id}, which is no mailbox")),
+                None => self.error("there are annotations of nothing"),
+            }
+        }
+        Ok(())
     }
 
     fn check_tree(

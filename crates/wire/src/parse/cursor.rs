@@ -259,6 +259,18 @@ impl<'a> Cursor<'a> {
         Ok(value.to_vec())
     }
 
+    // literal8 = "~{" number64 ["+"] "}" CRLF *OCTET
+    pub(super) fn literal8(&mut self) -> Parsed<Vec<u8>> {
+        let start = self.at;
+        self.expect(b'~', "expected a literal8")?;
+        let size = self.literal_head()?;
+        let Some(value) = usize::try_from(size).ok().and_then(|size| self.rest().get(..size)) else {
+            return self.fail_at(start, "the literal is not complete");
+        };
+        self.at += value.len();
+        Ok(value.to_vec())
+    }
+
     /// `{n}` or `{n+}` and its line end; the size.
     pub(super) fn literal_head(&mut self) -> Parsed<u64> {
         self.expect(b'{', "expected a literal")?;

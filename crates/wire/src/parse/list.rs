@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, Parsed};
 use super::mailbox::status_items;
+use super::metadata::entry_names;
 use crate::command::{CommandBody, List, ListReturn, ListSelection};
 
 // list            = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]
@@ -59,7 +60,8 @@ fn selection(c: &mut Cursor<'_>) -> Parsed<ListSelection> {
 }
 
 // list-return-opts =  "RETURN" SP "(" [list-return-opt *(SP list-return-opt)] ")"
-// return-option    =  "SUBSCRIBED" / "CHILDREN" / status-option / "SPECIAL-USE"
+// return-option    =  "SUBSCRIBED" / "CHILDREN" / status-option / "SPECIAL-USE" /
+//                     "METADATA" SP "(" entry *(SP entry) ")"            (RFC 9590 §6)
 fn returns(c: &mut Cursor<'_>) -> Parsed<ListReturn> {
     if !c.take_name("RETURN") {
         return c.fail("expected RETURN or the end of the command");
@@ -76,6 +78,10 @@ fn returns(c: &mut Cursor<'_>) -> Parsed<ListReturn> {
                 c.space()?;
                 option.status = Some(status_items(c)?);
             }
+            "METADATA" => {
+                c.space()?;
+                option.metadata = Some(entry_names(c)?);
+            }
             _ => return c.fail_at(at, "unknown LIST return option"),
         }
         Ok(option)
@@ -86,6 +92,7 @@ fn returns(c: &mut Cursor<'_>) -> Parsed<ListReturn> {
         returns.children |= option.children;
         returns.special_use |= option.special_use;
         returns.status = option.status.or(returns.status);
+        returns.metadata = option.metadata.or(returns.metadata);
     }
     Ok(returns)
 }
@@ -162,6 +169,10 @@ mod tests {
             "LIST \"\" * RETURN (X)",
             "LIST \"\" * RETURN (STATUS)",
             "LIST \"\" * RETURN (STATUS ())",
+            "LIST \"\" * RETURN (METADATA)",
+            "LIST \"\" * RETURN (METADATA ())",
+            "LIST \"\" * RETURN (METADATA /private/comment)",
+            "LIST \"\" * RETURN (METADATA (/private/*))",
             "LIST \"\" * RETURN",
             "LIST \"\" * RETURNS ()",
         ] {

@@ -8,6 +8,7 @@ mod date;
 mod fetch;
 mod list;
 mod mailbox;
+mod metadata;
 mod notify;
 mod search;
 mod session;
@@ -89,6 +90,7 @@ fn body(c: &mut Cursor<'_>, name: &str) -> Option<Parsed<CommandBody>> {
         "EXAMINE" => mailbox::select(c, true),
         "EXPUNGE" => Ok(CommandBody::Expunge { uids: None }),
         "FETCH" => fetch::fetch(c, Numbering::Seq),
+        "GETMETADATA" => metadata::get_metadata(c),
         "ID" => session::id(c),
         "IDLE" => Ok(CommandBody::Idle),
         "LIST" => list::list(c),
@@ -103,6 +105,7 @@ fn body(c: &mut Cursor<'_>, name: &str) -> Option<Parsed<CommandBody>> {
         "REPLACE" => append::replace(c, Numbering::Seq),
         "SEARCH" => search::search(c, Numbering::Seq),
         "SELECT" => mailbox::select(c, false),
+        "SETMETADATA" => metadata::set_metadata(c),
         "STARTTLS" => Ok(CommandBody::StartTls),
         "STATUS" => mailbox::status(c),
         "STORE" => store::store(c, Numbering::Seq),

@@ -57,6 +57,12 @@ pub enum Code {
     Limit,
     /// RFC 8474 §4
     MailboxId(MailboxId),
+    /// RFC 5464 §4.2.1: octets of the largest value left out.
+    MetadataLongEntries(u64),
+    /// RFC 5464 §4.3: octets that a value may have.
+    MetadataMaxSize(u64),
+    /// RFC 5464 §4.3
+    MetadataTooMany,
     /// RFC 9738 §3.1: how many messages one command may be about, and the lowest UID it got to.
     MessageLimit {
         limit: u32,
@@ -127,6 +133,7 @@ impl Code {
             Self::InProgress { .. } => "INPROGRESS",
             Self::Limit => "LIMIT",
             Self::MailboxId(_) => "MAILBOXID",
+            Self::MetadataLongEntries(_) | Self::MetadataMaxSize(_) | Self::MetadataTooMany => "METADATA",
             Self::MessageLimit { .. } => "MESSAGELIMIT",
             Self::Modified(_) => "MODIFIED",
             Self::NoModSeq => "NOMODSEQ",
@@ -190,6 +197,15 @@ impl Code {
                 let counts = counts.map_or("NIL NIL".to_owned(), |(done, goal)| format!("{done} {goal}"));
                 list(out, &format!("{tag} {counts}"));
             }
+            Self::MetadataLongEntries(octets) => {
+                out.extend_from_slice(b" LONGENTRIES ");
+                decimal(out, *octets);
+            }
+            Self::MetadataMaxSize(octets) => {
+                out.extend_from_slice(b" MAXSIZE ");
+                decimal(out, *octets);
+            }
+            Self::MetadataTooMany => out.extend_from_slice(b" TOOMANY"),
             Self::MailboxId(id) => {
                 let mut text = String::new();
                 let _ = write!(text, "{id}");

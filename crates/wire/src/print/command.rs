@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use columba_types::{Date, Flag, NumSet, SetNum};
+use columba_types::{Date, EntryName, Flag, NumSet, SetNum};
 
 use super::fetch::{part_numbers, print_section};
-use super::strings::{Announce, StringMode, decimal};
+use super::strings::{Announce, StringMode, decimal, literal_head};
 use crate::command::{
-    Command, CommandBody, EventGroup, FetchItem, FetchModifiers, List, MailboxFilter, MessageSet, NotifyEvent,
-    Numbering, Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
+    Command, CommandBody, EventGroup, FetchItem, FetchModifiers, List, MailboxFilter, MessageSet, MetadataDepth,
+    MetadataOptions, NotifyEvent, Numbering, Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
 };
 use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
@@ -162,6 +162,7 @@ impl Writer<'_> {
                 self.mailbox(pattern);
             }
             CommandBody::Append(append) => self.append(append),
+            CommandBody::GetMetadata { .. } | CommandBody::SetMetadata { .. } => self.metadata(body),
             CommandBody::Status { mailbox, items } => {
                 self.named("STATUS", mailbox);
                 self.text(" ");
@@ -169,6 +170,48 @@ impl Writer<'_> {
             }
             _ => {}
         }
+    }
+
+    fn metadata(&mut self, body: &CommandBody) {
+        match body {
+            CommandBody::GetMetadata { mailbox, options, entries } => {
+                self.text("GETMETADATA ");
+                let depth = options.depth.map(|depth| match depth {
+                    MetadataDepth::Zero => "DEPTH 0".to_owned(),
+                    MetadataDepth::One => "DEPTH 1".to_owned(),
+                    MetadataDepth::Infinity => "DEPTH infinity".to_owned(),
+                });
+                let max_size = options.max_size.map(|octets| format!("MAXSIZE {octets}"));
+                if *options != MetadataOptions::default() {
+                    self.list(max_size.into_iter().chain(depth), |w, option| w.text(&option));
+                    self.text(" ");
+                }
+                self.mailbox(mailbox);
+                self.text(" ");
+                self.list(entries, Self::entry_name);
+            }
+            CommandBody::SetMetadata { mailbox, entries } => {
+                self.named("SETMETADATA", mailbox);
+                self.text(" ");
+                self.list(entries, |w, (name, value)| {
+                    w.entry_name(name);
+                    w.text(" ");
+                    match value {
+                        Some(octets) if octets.contains(&0) => {
+                            let small = octets.len() as u64 <= columba_types::limits::LITERAL_MINUS_BYTES;
+                            literal_head(w.out, octets.len() as u64, true, small);
+                            w.out.extend_from_slice(octets);
+                        }
+                        value => w.strings.nstring(w.out, value.as_deref()),
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn entry_name(&mut self, name: &EntryName) {
+        self.strings.astring(self.out, name.as_str().as_bytes());
     }
 
     fn messages(&mut self, body: &CommandBody) {
@@ -288,10 +331,14 @@ impl Writer<'_> {
         let options = [(r.subscribed, "SUBSCRIBED"), (r.children, "CHILDREN"), (r.special_use, "SPECIAL-USE")];
         names.extend(options.iter().filter(|o| o.0).map(|o| (o.1, None)));
         names.extend(r.status.as_ref().map(|items| ("STATUS ", Some(items))));
+        names.extend(r.metadata.as_ref().map(|_| ("METADATA ", None)));
         self.list(names, |w, (name, items)| {
             w.text(name);
             if let Some(items) = items {
                 w.status_items(items);
+            }
+            if let Some(entries) = r.metadata.as_ref().filter(|_| name == "METADATA ") {
+                w.list(entries, Self::entry_name);
             }
         });
     }

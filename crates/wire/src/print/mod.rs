@@ -6,6 +6,7 @@ mod code;
 mod command;
 mod fetch;
 mod list;
+mod metadata;
 mod search;
 mod strings;
 
