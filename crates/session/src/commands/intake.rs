@@ -26,7 +26,7 @@ pub(super) async fn messages(
                 AppendPart::Begin { flags, date } => intake.begin(flags, date)?,
                 AppendPart::Url(url) => intake.copy(context, &url).await?,
                 AppendPart::Octets => {}
-                AppendPart::End => intake.end().await?,
+                AppendPart::End => intake.end(context).await?,
             }
         }
         let Some((literal, place)) = context.literal.take() else { break };
@@ -35,7 +35,8 @@ pub(super) async fn messages(
         parts = next_parts(context, place).await?;
         intake.fault.take().map_or(Ok(()), Err)?;
     }
-    intake.finish().await
+    intake.make_durable(context).await?;
+    Ok(intake.durable)
 }
 
 /// What follows a literal, up to the next one or the end of the command.
@@ -184,13 +185,17 @@ impl Intake {
     async fn copy(&mut self, context: &mut Context<'_, '_>, url: &[u8]) -> Result<(), Failure> {
         let mut source = catenate::open(context, url).await?;
         self.admit_part(source.left())?;
-        while let Some(chunk) = source.next().await? {
-            self.current()?.delivery.write(chunk).await?;
-        }
-        Ok(())
+        let delivery = &mut self.current()?.delivery;
+        let copying = async {
+            while let Some(chunk) = source.next().await? {
+                delivery.write(chunk).await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        Ok(context.working(|| None, copying).await??)
     }
 
-    async fn end(&mut self) -> Result<(), Failure> {
+    async fn end(&mut self, context: &mut Context<'_, '_>) -> Result<(), Failure> {
         let Some(message) = self.current.take() else { return Ok(()) };
         if message.octets == 0 {
             return Err(empty());
@@ -198,16 +203,16 @@ impl Intake {
         self.in_flight += message.octets.min(limits::MESSAGE_IN_MEMORY_BYTES as u64);
         self.complete.push(message);
         if self.in_flight >= limits::APPEND_IN_FLIGHT_BYTES {
-            self.make_durable().await?;
+            self.make_durable(context).await?;
         }
         Ok(())
     }
 
-    async fn make_durable(&mut self) -> Result<(), Failure> {
+    async fn make_durable(&mut self, context: &mut Context<'_, '_>) -> Result<(), Failure> {
         self.in_flight = 0;
         let complete = std::mem::take(&mut self.complete);
         let finish = |message: Incoming| message.delivery.finish(message.flags, message.date);
-        let durable = try_join_all(complete.into_iter().map(finish)).await?;
+        let durable = context.working(|| None, try_join_all(complete.into_iter().map(finish))).await??;
         self.summary_bytes += durable.iter().map(|new| new.summary.bytes()).sum::<usize>();
         self.durable.extend(durable);
         // One message has what it has; only many are too much for one commit.
@@ -215,11 +220,6 @@ impl Intake {
             return Err(Failure::no(Code::Limit, "The messages are too much for one command: append them in several"));
         }
         Ok(())
-    }
-
-    async fn finish(mut self) -> Result<Vec<NewMessage>, Failure> {
-        self.make_durable().await?;
-        Ok(self.durable)
     }
 }
 
