@@ -24,7 +24,9 @@ use crate::sync::{Sync, sync, tell_own};
 /// The selected mailbox was deleted; the client is gone.
 pub(crate) async fn tell(context: &mut Context<'_, '_>, how: Sync, told: &Told) -> Result<(), Failure> {
     context.open_selected().await?;
-    tell_metadata(context);
+    if tell_metadata(context) {
+        overflow(context)?;
+    }
     let enabled = context.state.enabled;
     let Some(login) = context.state.login.as_deref_mut() else { return Ok(()) };
     if login.notify.is_some() {

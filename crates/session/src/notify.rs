@@ -8,7 +8,8 @@ use columba_wire::{Code, EventGroup, FetchItem, MailboxFilter, NameForm, NotifyE
 use crate::reply::Failure;
 
 /// The events that are supported, for BADEVENT.
-const SUPPORTED: &str = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange";
+const SUPPORTED: &str = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange \
+                         ServerMetadataChange";
 
 /// One client's NOTIFY. Without groups it is NOTIFY NONE.
 #[derive(Debug, Default)]
@@ -56,6 +57,9 @@ pub(crate) struct Events {
     pub(crate) flags: bool,
     pub(crate) names: bool,
     pub(crate) subscriptions: bool,
+    pub(crate) metadata: bool,
+    /// Of the server, whatever the mailboxes of the group (RFC 5465 §5.7).
+    pub(crate) server_metadata: bool,
 }
 
 impl Events {
@@ -65,6 +69,8 @@ impl Events {
             flags: self.flags || other.flags,
             names: self.names || other.names,
             subscriptions: self.subscriptions || other.subscriptions,
+            metadata: self.metadata || other.metadata,
+            server_metadata: self.server_metadata || other.server_metadata,
         }
     }
 }
@@ -106,6 +112,16 @@ impl Notify {
         self.groups.iter().any(|group| group.events != Events::default())
     }
 
+    /// Whether changes of the server's annotations are wanted.
+    pub(crate) fn wants_server_metadata(&self) -> bool {
+        self.groups.iter().any(|group| group.events.server_metadata)
+    }
+
+    /// Whether any changes of annotations are.
+    pub(crate) fn wants_metadata(&self) -> bool {
+        self.groups.iter().any(|group| group.events.metadata || group.events.server_metadata)
+    }
+
     /// What is wanted of the mailbox of that name: all that any group wants (RFC 5465 §6).
     pub(crate) fn events_of(&self, name: &MailboxName, tree: &Tree) -> Events {
         let subscribed = tree.get(name).is_some_and(|entry| entry.subscribed);
@@ -125,11 +141,10 @@ fn is_supported(event: &NotifyEvent) -> bool {
         | NotifyEvent::MessageExpunge
         | NotifyEvent::FlagChange
         | NotifyEvent::MailboxName
-        | NotifyEvent::SubscriptionChange => true,
-        NotifyEvent::AnnotationChange
+        | NotifyEvent::SubscriptionChange
         | NotifyEvent::MailboxMetadataChange
-        | NotifyEvent::ServerMetadataChange
-        | NotifyEvent::Other(_) => false,
+        | NotifyEvent::ServerMetadataChange => true,
+        NotifyEvent::AnnotationChange | NotifyEvent::Other(_) => false,
     }
 }
 
@@ -140,6 +155,8 @@ fn events(group: &EventGroup) -> Events {
         flags: has(|event| matches!(event, NotifyEvent::FlagChange)),
         names: has(|event| matches!(event, NotifyEvent::MailboxName)),
         subscriptions: has(|event| matches!(event, NotifyEvent::SubscriptionChange)),
+        metadata: has(|event| matches!(event, NotifyEvent::MailboxMetadataChange)),
+        server_metadata: has(|event| matches!(event, NotifyEvent::ServerMetadataChange)),
     }
 }
 
@@ -346,7 +363,7 @@ mod tests {
     // RFC 5465 §3.1: NO [BADEVENT], and nothing is changed.
     #[test]
     fn unsupported_events_are_named() {
-        for event in ["X-NEW", "MailboxMetadataChange", "ServerMetadataChange"] {
+        for event in ["X-NEW", "MailboxNames"] {
             let failure = notify(&format!("(personal (MailboxName {event}))")).err();
             assert!(matches!(failure, Some(Failure::No(Some(Code::BadEvent(_)), _))), "{event}");
         }

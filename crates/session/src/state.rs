@@ -105,6 +105,12 @@ impl Login {
         }
     }
 
+    /// Whether the client is to be told of annotations that others change, because it enabled that or by NOTIFY.
+    pub(crate) fn listens_to_metadata(&self, enabled: Enabled) -> bool {
+        let notified = self.notify.as_deref().is_some_and(Notify::wants_metadata);
+        enabled.metadata || enabled.metadata_server || notified
+    }
+
     /// Whether there is something to tell between commands too (RFC 5465 §3.1).
     pub(crate) fn is_notified(&self) -> bool {
         let wanted = |notify: &Notify| notify.follower.is_some() || notify.selected.messages && self.selected.is_some();

@@ -136,7 +136,15 @@ impl AccountStore {
     pub fn note_metadata(&self, of: Annotated, mut entries: Vec<EntryName>) -> u64 {
         entries.sort_unstable();
         entries.dedup();
-        lock(&self.metadata_news).add(of, entries)
+        let number = lock(&self.metadata_news).add(of, entries);
+        self.feed.ring();
+        number
+    }
+
+    /// Whether something after the change of number `since` is not remembered any more.
+    pub fn has_forgotten_metadata(&self, since: u64) -> bool {
+        let news = lock(&self.metadata_news);
+        news.changes.front().is_some_and(|oldest| oldest.number > since.saturating_add(1))
     }
 
     /// The number of the last change.

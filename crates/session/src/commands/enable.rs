@@ -26,9 +26,9 @@ pub(super) fn enable(context: &mut Context<'_, '_>, names: &[String]) -> Outcome
             new.push(known);
         }
     }
-    if !before.metadata && !before.metadata_server {
+    let login = context.login()?;
+    if !login.listens_to_metadata(before) {
         // RFC 5464 §4.1: what changed before was not asked for.
-        let login = context.login()?;
         login.metadata_told = login.mail.last_metadata_change();
     }
     // RFC 7162 §3.2.3: QRESYNC brings CONDSTORE with it.
