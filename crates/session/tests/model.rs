@@ -1,4 +1,4 @@
-//! The model test of `columba_sim::model`, a minute of it: `MODEL_SEEDS` (150) runs of `MODEL_STEPS` (400) steps from the
+//! The model test of `columba_sim::model`, a minute of it: `MODEL_SEEDS` (300) runs of `MODEL_STEPS` (400) steps from the
 //! seed `MODEL_FROM` (1). It says how much it did, also where it passes.
 
 use std::time::Instant;
@@ -13,7 +13,7 @@ fn main() {
     let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
     let plan = Plan {
         from: number("MODEL_FROM", 1),
-        seeds: number("MODEL_SEEDS", 150),
+        seeds: number("MODEL_SEEDS", 300),
         steps: usize::try_from(number("MODEL_STEPS", 400)).unwrap_or(400),
         threads: std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4)),
     };

@@ -10,7 +10,11 @@ use crate::model::truth::follows;
 use crate::script::{Ground, Outside};
 
 /// What two clients may do at once without the outcome being a matter of luck for what they believe.
-const CROSSED: [Deed; 10] = [
+const CROSSED: [Deed; 14] = [
+    Deed::Store,
+    Deed::Store,
+    Deed::Store,
+    Deed::Store,
     Deed::Store,
     Deed::Store,
     Deed::Expunge,
@@ -26,7 +30,7 @@ const CROSSED: [Deed; 10] = [
 impl Game {
     /// Two clients give commands while no commit gets through, so that both are at work at once.
     pub(super) fn crossing(&mut self, step: &Step, mut dice: Dice) -> Done {
-        let other = (step.client + 1 + dice.below(self.clients.len() - 1)) % self.clients.len();
+        let other = self.companion(step.client, &mut dice);
         let mut pair = [self.ready(step.client)?, self.ready(other)?];
         let mut given = Vec::new();
         for client in &pair {
@@ -61,6 +65,15 @@ impl Game {
             self.clients[seat] = Some(client);
         }
         Ok(())
+    }
+
+    /// Somebody else, in the same mailbox if there is one.
+    fn companion(&self, seat: usize, dice: &mut Dice) -> usize {
+        let place = |seat: usize| self.clients[seat].as_ref()?.selected.as_ref()?.mailbox;
+        let others: Vec<usize> = (0..self.clients.len()).filter(|other| *other != seat).collect();
+        let near: Vec<usize> =
+            others.iter().copied().filter(|other| place(*other).is_some() && place(*other) == place(seat)).collect();
+        dice.pick(if near.is_empty() { &others } else { &near }).unwrap_or(seat)
     }
 
     fn let_disk_hang(&mut self, hangs: bool) -> Done {
