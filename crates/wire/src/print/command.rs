@@ -7,8 +7,8 @@ use columba_types::{Date, EntryName, Flag, NumSet, SetNum};
 use super::fetch::{part_numbers, print_section};
 use super::strings::{Announce, StringMode, decimal, literal_head};
 use crate::command::{
-    Command, CommandBody, EventGroup, FetchItem, FetchModifiers, List, MailboxFilter, MessageSet, MetadataDepth,
-    MetadataOptions, NotifyEvent, Numbering, Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
+    Command, CommandBody, FetchItem, FetchModifiers, List, MessageSet, MetadataDepth, MetadataOptions, Numbering,
+    Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
 };
 use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
@@ -98,38 +98,6 @@ impl Writer<'_> {
                 self.spaced(&set.groups, Self::event_group);
             }
             _ => {}
-        }
-    }
-
-    fn event_group(&mut self, group: &EventGroup) {
-        let (name, mailboxes) = match &group.mailboxes {
-            MailboxFilter::Selected => ("(selected", None),
-            MailboxFilter::SelectedDelayed => ("(selected-delayed", None),
-            MailboxFilter::Inboxes => ("(inboxes", None),
-            MailboxFilter::Personal => ("(personal", None),
-            MailboxFilter::Subscribed => ("(subscribed", None),
-            MailboxFilter::Subtree(mailboxes) => ("(subtree ", Some(mailboxes)),
-            MailboxFilter::Mailboxes(mailboxes) => ("(mailboxes ", Some(mailboxes)),
-        };
-        self.text(name);
-        if let Some(mailboxes) = mailboxes {
-            self.list(mailboxes, Self::mailbox);
-        }
-        self.text(" ");
-        match group.events.is_empty() {
-            true => self.text("NONE"),
-            false => self.list(&group.events, Self::event),
-        }
-        self.text(")");
-    }
-
-    fn event(&mut self, event: &NotifyEvent) {
-        self.text(event.name());
-        if let NotifyEvent::MessageNew(items) = event
-            && !items.is_empty()
-        {
-            self.text(" ");
-            self.list(items, Self::fetch_item);
         }
     }
 
@@ -445,7 +413,7 @@ impl Writer<'_> {
         }
     }
 
-    fn fetch_item(&mut self, item: &FetchItem) {
+    pub(super) fn fetch_item(&mut self, item: &FetchItem) {
         match item {
             FetchItem::Uid => self.text("UID"),
             FetchItem::Flags => self.text("FLAGS"),

@@ -7,6 +7,7 @@ mod command;
 mod fetch;
 mod list;
 mod metadata;
+mod notify;
 mod search;
 mod strings;
 
