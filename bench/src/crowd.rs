@@ -18,8 +18,8 @@ pub(crate) struct Seat {
     pub(crate) mailbox: &'static str,
 }
 
-/// Brings a device to each seat.
-pub(crate) async fn gather(door: &Door, seats: Vec<Seat>) -> Result<Vec<Client>, Failure> {
+/// Brings a device to each seat. With `fetch` it reads all flags and envelopes before it idles.
+pub(crate) async fn gather(door: &Door, seats: Vec<Seat>, fetch: bool) -> Result<Vec<Client>, Failure> {
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     let mut coming = JoinSet::new();
     for (number, seat) in seats.into_iter().enumerate() {
@@ -28,6 +28,9 @@ pub(crate) async fn gather(door: &Door, seats: Vec<Seat>) -> Result<Vec<Client>,
             let _turn = gate.acquire().await?;
             let mut client = door.enter(number, &seat.account).await?;
             client.command(&format!("SELECT {}", seat.mailbox)).await?;
+            if fetch {
+                client.command("FETCH 1:* (UID FLAGS ENVELOPE)").await?;
+            }
             client.idle().await?;
             Ok::<_, Failure>(client)
         });

@@ -21,6 +21,9 @@ pub(crate) struct Idle {
     /// Messages in each account's INBOX
     #[arg(long, default_value_t = 100)]
     messages: usize,
+    /// Fetch flags and envelopes of all messages before idling, as a device does: the answers need room
+    #[arg(long)]
+    fetch: bool,
     #[command(flatten)]
     layers: Layers,
 }
@@ -36,12 +39,13 @@ impl Idle {
             fill(&mut first, "INBOX", self.messages).await?;
         }
         let seat = |number| Seat { account: account(number % accounts), mailbox: "INBOX" };
-        let there = gather(&door, (0..self.connections).map(seat).collect()).await?;
+        let there = gather(&door, (0..self.connections).map(seat).collect(), self.fetch).await?;
         let full = server.memory_at_rest().await?;
         let each = full.saturating_sub(empty) / self.connections.max(1) as u64;
         if as_json {
             let document = json!({
                 "layers": self.layers.name(), "connections": there.len(), "accounts": accounts, "messages": self.messages,
+                "fetched": self.fetch,
                 "empty_bytes": empty, "full_bytes": full, "bytes_per_connection": each,
             });
             println!("{document}");

@@ -67,9 +67,9 @@ impl Push {
         author.command("CREATE elsewhere").await?;
         let others = (0..self.others)
             .map(|number| Seat { account: account(1 + number % self.accounts.max(1)), mailbox: "INBOX" });
-        let crowd = gather(&door, seats(self.idle - watching, "elsewhere").chain(others).collect()).await?;
+        let crowd = gather(&door, seats(self.idle - watching, "elsewhere").chain(others).collect(), false).await?;
         let (tell, mut told) = mpsc::unbounded_channel();
-        for device in gather(&door, seats(watching, "INBOX").collect()).await? {
+        for device in gather(&door, seats(watching, "INBOX").collect(), false).await? {
             tokio::spawn(listen(device, tell.clone()));
         }
         let measured = self.appends(&mut author, watching, &mut told).await?;
