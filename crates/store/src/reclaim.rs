@@ -338,8 +338,7 @@ async fn put_end(core: &Core, batch: &mut Batch, due: &[TrashKey]) -> Result<u64
 
 /// Adds the deletion of the thread entries that a message wrote.
 async fn put_end_of_threads(core: &Core, batch: &mut Batch, message: &Message) -> Result<(), StoreError> {
-    let (own, references) = threads::hashes(&message.summary);
-    let hashes: BTreeSet<u128> = references.into_iter().chain(own).collect();
+    let hashes: BTreeSet<u128> = threads::hashes(&message.summary).collect();
     let keys: Vec<crate::Key> = hashes.into_iter().map(keys::thread).collect();
     if keys.is_empty() {
         return Ok(());

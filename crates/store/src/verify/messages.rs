@@ -65,8 +65,7 @@ async fn read_messages(
             check.report.messages += 1;
             check.report.bytes += message.size;
             check_bytes(check, &message, found, used).await?;
-            let (own, references) = threads::hashes(&message.summary);
-            let hashes = references.into_iter().chain(own).collect();
+            let hashes = threads::hashes(&message.summary).collect();
             seen.insert(id, Seen { size: message.size, thread: message.thread, hashes, linked: false });
         }
     }
