@@ -103,11 +103,12 @@ fn take(shared: &Arc<Shared>, listener: &ListenerConfig, socket: Socket) {
         }
     };
     debug!(connection = place.id, %listener, address = ?address, "connection");
-    let (task, protocol, mode) = (place.task(), listener.protocol, listener.tls);
+    let task = place.task();
+    let how = How { protocol: listener.protocol, mode: listener.tls, x_gm_ext_1: listener.x_gm_ext_1 };
     let shared = Arc::clone(shared);
     let handle = tokio::spawn(async move {
         let (registry, id) = (Arc::clone(place.registry()), place.id);
-        let served = AssertUnwindSafe(serve(shared, place, protocol, mode, socket)).catch_unwind().await;
+        let served = AssertUnwindSafe(serve(shared, place, how, socket)).catch_unwind().await;
         if let Err(panic) = served {
             registry.count_bug();
             error!(connection = id, panic = panic_text(&*panic), "BUG: the connection ended by a panic");
@@ -124,9 +125,17 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-async fn serve(shared: Arc<Shared>, place: Place, protocol: Protocol, mode: TlsMode, socket: Socket) {
+/// What a connection needs to know of its listener.
+#[derive(Clone, Copy)]
+struct How {
+    protocol: Protocol,
+    mode: TlsMode,
+    x_gm_ext_1: bool,
+}
+
+async fn serve(shared: Arc<Shared>, place: Place, how: How, socket: Socket) {
     let transport = Transport::Plain(socket);
-    let transport = match mode {
+    let transport = match how.mode {
         TlsMode::Implicit => {
             let Some(config) = shared.tls.config() else {
                 return debug!(connection = place.id, "closed: there is no certificate");
@@ -141,10 +150,13 @@ async fn serve(shared: Arc<Shared>, place: Place, protocol: Protocol, mode: TlsM
         }
         TlsMode::StartTls | TlsMode::None => transport,
     };
-    let offers_tls = mode == TlsMode::StartTls;
-    match protocol {
-        Protocol::Imap => imap::serve(&shared, &place, transport, offers_tls).await,
-        Protocol::Lmtp => lmtp::serve(&shared, &place, transport, offers_tls).await,
+    let starttls = how.mode == TlsMode::StartTls;
+    match how.protocol {
+        Protocol::Imap => {
+            let offered = imap::Offered { starttls, x_gm_ext_1: how.x_gm_ext_1 };
+            imap::serve(&shared, &place, transport, offered).await;
+        }
+        Protocol::Lmtp => lmtp::serve(&shared, &place, transport, starttls).await,
     }
 }
 

@@ -236,7 +236,7 @@ mod tests {
     use crate::Protocol;
 
     fn listener(address: Address) -> ListenerConfig {
-        ListenerConfig { protocol: Protocol::Imap, address, tls: TlsMode::None }
+        ListenerConfig { protocol: Protocol::Imap, address, tls: TlsMode::None, x_gm_ext_1: false }
     }
 
     fn config(addresses: &[&str]) -> Config {

@@ -46,6 +46,8 @@ pub struct ListenerConfig {
     pub address: Address,
     /// How it is protected.
     pub tls: TlsMode,
+    /// Whether X-GM-EXT-1 is offered there.
+    pub x_gm_ext_1: bool,
 }
 
 /// Prints `IMAP on 0.0.0.0:143`.

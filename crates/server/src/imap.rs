@@ -11,9 +11,16 @@ use crate::link::SocketLink;
 use crate::registry::Place;
 use crate::transport::Transport;
 
+/// What its listener offers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offered {
+    pub(crate) starttls: bool,
+    pub(crate) x_gm_ext_1: bool,
+}
+
 /// Serves it to its end.
-pub(crate) async fn serve(shared: &Shared, place: &Place, transport: Transport, offers_tls: bool) {
-    let mut session = Box::new(Session::new(shared.services.clone(), peer(shared, place, &transport, offers_tls)));
+pub(crate) async fn serve(shared: &Shared, place: &Place, transport: Transport, offered: Offered) {
+    let mut session = Box::new(Session::new(shared.services.clone(), peer(shared, place, &transport, offered)));
     let mut link = SocketLink::new(transport, place.stop.clone(), Instant::now());
     loop {
         match run(&mut session, &mut link).await {
@@ -41,15 +48,21 @@ fn run<'a>(session: &'a mut Session, link: &'a mut SocketLink) -> BoxFuture<'a, 
     Box::pin(session.run(link))
 }
 
-fn peer(shared: &Shared, place: &Place, transport: &Transport, offers_tls: bool) -> Peer {
+fn peer(shared: &Shared, place: &Place, transport: &Transport, offered: Offered) -> Peer {
     let address = transport.peer_address();
     let security = match transport {
         Transport::Tls(_) => Security::Tls,
         // Without a certificate a STARTTLS would only fail.
-        Transport::Plain(_) if offers_tls && shared.tls.config().is_some() => Security::StartTlsOffered,
+        Transport::Plain(_) if offered.starttls && shared.tls.config().is_some() => Security::StartTlsOffered,
         Transport::Plain(_) => Security::Plain,
     };
     let trusted = |address| shared.config.plaintext_networks.iter().any(|network| network.contains(address));
     // What goes over a Unix socket does not leave the machine.
-    Peer { connection: place.id, address, security, plaintext_allowed: address.is_none_or(trusted) }
+    Peer {
+        connection: place.id,
+        address,
+        security,
+        plaintext_allowed: address.is_none_or(trusted),
+        x_gm_ext_1: offered.x_gm_ext_1,
+    }
 }

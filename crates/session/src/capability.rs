@@ -58,7 +58,7 @@ pub(crate) const AFTER_LOGIN: &[&str] = &[
 ];
 
 /// What can be hidden beside what is announced after login: `NAME=` stands for any value.
-const HIDEABLE_TOO: &[&str] = &["LITERAL-", "MESSAGELIMIT=", "SAVELIMIT=", "AUTH=PLAIN"];
+const HIDEABLE_TOO: &[&str] = &["LITERAL-", "MESSAGELIMIT=", "SAVELIMIT=", "X-GM-EXT-1", "AUTH=PLAIN"];
 
 /// What no rule hides: without it a client could not begin, or would send its password in the clear.
 pub const NEVER_HIDDEN: &[&str] = &["IMAP4rev1", "LOGINDISABLED", "STARTTLS"];
@@ -86,6 +86,7 @@ fn all(settings: &Settings, peer: &Peer, state: &State) -> Vec<Cow<'static, str>
         // RFC 7889 §2: all mailboxes of an account have the same limit, so it can be told here.
         let limit = state.login.as_ref().map(|login| append_limit(login.message_bytes(settings)));
         names.extend(limit.map(|octets| format!("APPENDLIMIT={octets}").into()));
+        names.extend(peer.x_gm_ext_1.then_some(Cow::Borrowed("X-GM-EXT-1")));
         return names;
     }
     add(BEFORE_LOGIN);

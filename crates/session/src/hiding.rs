@@ -148,6 +148,7 @@ mod tests {
             address: address.map(|address| address.parse().unwrap()),
             security: Security::Tls,
             plaintext_allowed: false,
+            x_gm_ext_1: false,
         };
         let mut state = State::default();
         let rules = [rule.clone(), Hiding { clients: vec![ClientPattern::default()], ..rule }];

@@ -14,6 +14,7 @@ mod commands;
 mod compression;
 mod context;
 pub mod delivery;
+mod gmail;
 mod hiding;
 mod link;
 mod metadata_news;

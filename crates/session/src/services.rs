@@ -90,6 +90,8 @@ pub struct Peer {
     pub security: Security,
     /// Whether LOGIN and PLAIN are allowed without TLS (the address is in `auth.plaintext_networks`).
     pub plaintext_allowed: bool,
+    /// Whether the listener offers X-GM-EXT-1.
+    pub x_gm_ext_1: bool,
 }
 
 /// How a connection is protected.

@@ -152,7 +152,9 @@ pub(crate) fn name_of(body: &CommandBody) -> (&'static str, Numbering) {
         CommandBody::Expunge { uids: Some(_) } => return ("EXPUNGE", Numbering::Uid),
         CommandBody::Search(search) => return ("SEARCH", search.numbering),
         CommandBody::Fetch { numbering, .. } => return ("FETCH", *numbering),
-        CommandBody::Store { numbering, .. } => return ("STORE", *numbering),
+        CommandBody::Store { numbering, .. } | CommandBody::StoreLabels { numbering, .. } => {
+            return ("STORE", *numbering);
+        }
         CommandBody::Copy { numbering, .. } => return ("COPY", *numbering),
         CommandBody::Move { numbering, .. } => return ("MOVE", *numbering),
         CommandBody::UidBatches { .. } => "UIDBATCHES",

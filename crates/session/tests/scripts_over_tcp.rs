@@ -25,33 +25,38 @@ fn main() {
 struct ServerGround {
     mail: MailSide,
     runtime: Arc<Runtime>,
-    running: Option<(Running, std::net::SocketAddr)>,
+    /// With the address of the usual listener, and of one that offers X-GM-EXT-1.
+    running: Option<(Running, [std::net::SocketAddr; 2])>,
     /// Messages of one command, and of one COPY or APPEND.
     limits: (Option<u32>, Option<u32>),
 }
 
 impl ServerGround {
-    fn address(&mut self) -> Result<std::net::SocketAddr, Refusal> {
-        if let Some((_, address)) = &self.running {
-            return Ok(*address);
+    fn addresses(&mut self) -> Result<[std::net::SocketAddr; 2], Refusal> {
+        if let Some((_, addresses)) = &self.running {
+            return Ok(*addresses);
         }
-        let listener = ListenerConfig { protocol: Protocol::Imap, address: "127.0.0.1:0".parse()?, tls: TlsMode::None };
+        let address: Address = "127.0.0.1:0".parse()?;
+        let usual = ListenerConfig { protocol: Protocol::Imap, address, tls: TlsMode::None, x_gm_ext_1: false };
+        let labels = ListenerConfig { x_gm_ext_1: true, ..usual.clone() };
         let config = Config {
-            listeners: vec![listener],
+            listeners: vec![usual, labels],
             plaintext_networks: vec!["127.0.0.0/8".parse()?],
             messages_per_command: self.limits.0,
             messages_per_copy: self.limits.1,
             ..Config::default()
         };
         let store = self.mail.store().clone();
-        let (running, address) = self.runtime.block_on(async {
+        let (running, addresses) = self.runtime.block_on(async {
             let bound = Server::bind(config).await?;
-            let address = bound.addresses().into_iter().next().map(|(_, address)| address);
-            Ok::<_, Refusal>((bound.start(store), address))
+            let addresses: Vec<Address> = bound.addresses().into_iter().map(|(_, address)| address).collect();
+            Ok::<_, Refusal>((bound.start(store), addresses))
         })?;
-        let Some(Address::Tcp(address)) = address else { return Err(Refusal::Failed("no TCP address".into())) };
-        self.running = Some((running, address));
-        Ok(address)
+        let [Address::Tcp(usual), Address::Tcp(labels)] = addresses[..] else {
+            return Err(Refusal::Failed("not two TCP addresses".into()));
+        };
+        self.running = Some((running, [usual, labels]));
+        Ok([usual, labels])
     }
 }
 
@@ -72,7 +77,8 @@ impl Ground for ServerGround {
 
     fn connect(&mut self, peer: Peer) -> Result<Box<dyn Wire>, Refusal> {
         match peer {
-            Peer::Trusted => Ok(Box::new(SocketWire::connect(self.address()?)?)),
+            Peer::Trusted => Ok(Box::new(SocketWire::connect(self.addresses()?[0])?)),
+            Peer::Labels => Ok(Box::new(SocketWire::connect(self.addresses()?[1])?)),
             _ => Err(Refusal::Cannot("protection is played in memory only")),
         }
     }

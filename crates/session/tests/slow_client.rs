@@ -68,7 +68,8 @@ fn with_a_fetch_begun(rest: impl FnOnce(&MailSide, &ClientEnd, &mut dyn FnMut() 
         settings: Settings::default(),
         compressors: Compressors::default(),
     });
-    let peer = Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false };
+    let peer =
+        Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false, x_gm_ext_1: false };
     let options = LinkOptions { pipe_bytes: PIPE_BYTES, ..LinkOptions::default() };
     let (client, mut link) = connect(mail.clock(), options);
     let mut session = Session::new(services, peer);

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use bytes::Bytes;
-use columba_types::{AccountId, MailboxId, MailboxName, MessageId};
+use columba_types::{AccountId, MailboxId, MailboxName, MessageId, Uid};
 use tokio::sync::Notify;
 
 use crate::codec;
-use crate::codec::small::{TreeState, decode_format, decode_name, decode_tree};
+use crate::codec::small::{Link, TreeState, decode_format, decode_link, decode_name, decode_tree};
 use crate::engine::{EngineError, Partition};
 use crate::feed::{Feed, TreeNews};
 use crate::incoming::Incoming;
@@ -225,6 +225,24 @@ impl AccountStore {
             head.map(|(head, _)| Some(head)).map_err(|error| error.of(format_args!("head of {id}")))
         };
         ids.iter().zip(values).map(decode).collect()
+    }
+
+    /// Where a message is, in the order of the mailboxes' ids; expunged copies don't count.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn places_of(&self, message: MessageId) -> Result<Vec<(MailboxId, Uid)>, StoreError> {
+        let mut places = Vec::new();
+        for (key, value) in self.core.scan_all(self.partition(), keys::links(message)).await? {
+            let link = decode_link(&value).map_err(|error| error.of(format_args!("a link of {message}")))?;
+            let mut parts = keys::KeyParts::of(&key);
+            if let (Some(_), Some(mailbox), Some(uid)) = (parts.u64(), parts.u64(), parts.u32().and_then(Uid::new))
+                && link == Link::Live
+            {
+                places.push((MailboxId(mailbox), uid));
+            }
+        }
+        Ok(places)
     }
 
     /// One message.

@@ -53,6 +53,10 @@ fn one_uid() -> impl Strategy<Value = MessageSet> {
     })
 }
 
+fn gm_label() -> impl Strategy<Value = GmLabel> {
+    prop_oneof!["[A-Za-z]{1,8}".prop_map(GmLabel::System), mailbox().prop_map(GmLabel::Name)]
+}
+
 fn modseq() -> impl Strategy<Value = ModSeq> {
     prop_oneof![0..9u64, 0..=i64::MAX as u64].prop_map(ModSeq)
 }
@@ -167,6 +171,13 @@ fn search_key() -> impl Strategy<Value = SearchKey> {
         }),
         (1u32.., any::<bool>()).prop_map(|(n, old)| if old { SearchKey::Older(n) } else { SearchKey::Younger(n) }),
         modseq().prop_map(SearchKey::ModSeq),
+        (any::<u64>(), any::<bool>()).prop_map(|(id, thread)| if thread {
+            SearchKey::GmThrId(id)
+        } else {
+            SearchKey::GmMsgId(id)
+        }),
+        gm_label().prop_map(SearchKey::GmLabels),
+        octets().prop_map(SearchKey::GmRaw),
         (one_uid(), any::<bool>()).prop_map(|(uid, after)| if after {
             SearchKey::UidAfter(uid)
         } else {
@@ -211,7 +222,19 @@ fn fetch_item() -> impl Strategy<Value = FetchItem> {
     });
     use FetchItem::*;
     prop_oneof![
-        select(vec![Uid, Flags, InternalDate, Rfc822Size, Envelope, Body, BodyStructure, ModSeq]),
+        select(vec![
+            Uid,
+            Flags,
+            InternalDate,
+            Rfc822Size,
+            Envelope,
+            Body,
+            BodyStructure,
+            ModSeq,
+            GmMsgId,
+            GmThrId,
+            GmLabels
+        ]),
         select(vec![Rfc822, Rfc822Header, Rfc822Text, EmailId, ThreadId, SaveDate]),
         (section, partial(), any::<bool>()).prop_map(|(section, partial, peek)| BodySection { section, partial, peek }),
         (part(), partial(), any::<bool>()).prop_map(|(part, partial, peek)| Binary { part, partial, peek }),
@@ -370,6 +393,16 @@ fn message_body() -> impl Strategy<Value = CommandBody> {
                 flags
             }
         ),
+        (numbering(), set(), select(vec![StoreAction::Replace, StoreAction::Add, StoreAction::Remove]), any::<bool>())
+            .prop_flat_map(|(numbering, set, action, silent)| {
+                vec(gm_label(), 0..4).prop_map(move |labels| StoreLabels {
+                    numbering,
+                    set: set.clone(),
+                    action,
+                    silent,
+                    labels,
+                })
+            }),
         (1u32.., option::of((1u32.., 1u32..))).prop_map(|(size, batches)| UidBatches { size, batches }),
         (numbering(), set(), mailbox()).prop_map(|(numbering, set, mailbox)| Copy { numbering, set, mailbox }),
         (numbering(), set(), mailbox()).prop_map(|(numbering, set, mailbox)| Move { numbering, set, mailbox }),

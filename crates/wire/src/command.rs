@@ -136,6 +136,8 @@ pub enum CommandBody {
         silent: bool,
         flags: Vec<Flag>,
     },
+    /// X-GM-EXT-1: changes the labels of messages, which are the mailboxes they are in.
+    StoreLabels { numbering: Numbering, set: MessageSet, action: StoreAction, silent: bool, labels: Vec<GmLabel> },
     /// RFC 9051 §6.4.7
     Copy { numbering: Numbering, set: MessageSet, mailbox: RawMailbox },
     /// RFC 9051 §6.4.8
@@ -214,6 +216,15 @@ pub enum AppendPart {
     Url(Vec<u8>),
     /// The message is complete.
     End,
+}
+
+/// A label of X-GM-EXT-1.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum GmLabel {
+    /// `\Inbox` and its kin, without the backslash, as written.
+    System(String),
+    /// The name of a mailbox.
+    Name(RawMailbox),
 }
 
 /// What a flag change does.
@@ -425,6 +436,14 @@ pub enum SearchKey {
     UidAfter(MessageSet),
     /// RFC 9738 §3.2: one UID, or `$`.
     UidBefore(MessageSet),
+    /// X-GM-EXT-1: a message, as a number.
+    GmMsgId(u64),
+    /// X-GM-EXT-1: a conversation, as a number.
+    GmThrId(u64),
+    /// X-GM-EXT-1: messages that are in that mailbox too.
+    GmLabels(GmLabel),
+    /// X-GM-EXT-1: what one would write into the search field of the web page.
+    GmRaw(Vec<u8>),
     /// An objectid as written, whether or not it can be one of ours (RFC 8474 §6).
     EmailId(String),
     /// Likewise.
@@ -445,19 +464,34 @@ impl SearchKey {
         self.any(&|key| matches!(key, Self::Seq(MessageSet::Set(_))))
     }
 
+    /// Whether anything of X-GM-EXT-1 is among the criteria.
+    pub fn has_gm(&self) -> bool {
+        self.any(&|key| matches!(key, Self::GmMsgId(_) | Self::GmThrId(_) | Self::GmLabels(_) | Self::GmRaw(_)))
+    }
+
     /// Whether MODSEQ is among the criteria, so that the answer has to have it (RFC 7162 §3.1.5).
     pub fn has_modseq(&self) -> bool {
         self.any(&|key| matches!(key, Self::ModSeq(_)))
     }
 
-    fn any(&self, test: &dyn Fn(&Self) -> bool) -> bool {
-        test(self)
-            || match self {
-                Self::And(keys) => keys.iter().any(|key| key.any(test)),
-                Self::Or(one, other) => one.any(test) || other.any(test),
-                Self::Not(key) => key.any(test),
-                _ => false,
+    /// All the keys that hold no other one, and those that do.
+    pub fn each(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
+        match self {
+            Self::And(keys) => keys.iter().for_each(|key| key.each(visit)),
+            Self::Or(one, other) => {
+                one.each(visit);
+                other.each(visit);
             }
+            Self::Not(key) => key.each(visit),
+            _ => {}
+        }
+    }
+
+    fn any(&self, test: &dyn Fn(&Self) -> bool) -> bool {
+        let mut found = false;
+        self.each(&mut |key| found |= test(key));
+        found
     }
 }
 
@@ -475,6 +509,12 @@ pub enum FetchItem {
     Rfc822Size,
     /// RFC 7162 §3.1.4.2
     ModSeq,
+    /// X-GM-EXT-1
+    GmMsgId,
+    /// X-GM-EXT-1
+    GmThrId,
+    /// X-GM-EXT-1
+    GmLabels,
     Envelope,
     /// BODY without a section: the structure without extension data.
     Body,

@@ -66,10 +66,10 @@ fn choose_listeners(config: &mut Config, options: &Quickstart) -> Vec<String> {
     let kinds = [(&options.imap, 143, 1143, TlsMode::StartTls), (&options.imaps, 993, 1993, TlsMode::Implicit)];
     for (chosen, usual, other, tls) in kinds {
         let addresses = if chosen.is_empty() { loopback(usual, other, &mut notes) } else { chosen.clone() };
-        listeners.extend(addresses.into_iter().map(|address| Listener { protocol: Protocol::Imap, address, tls }));
+        listeners.extend(addresses.into_iter().map(|address| Listener::new(Protocol::Imap, address, tls)));
     }
     let lmtp = options.lmtp.clone().unwrap_or_else(|| Address::Unix(config.data.join("lmtp")));
-    listeners.push(Listener { protocol: Protocol::Lmtp, address: lmtp, tls: TlsMode::None });
+    listeners.push(Listener::new(Protocol::Lmtp, lmtp, TlsMode::None));
     config.listeners = listeners;
     notes
 }

@@ -107,6 +107,7 @@ fn server_config(config: &Config) -> columba_server::Config {
             config::Address::Tcp(address) => Address::Tcp(*address),
             config::Address::Unix(path) => Address::Unix(path.clone()),
         },
+        x_gm_ext_1: listener.x_gm_ext_1,
         tls: match listener.tls {
             config::TlsMode::StartTls => TlsMode::StartTls,
             config::TlsMode::Implicit => TlsMode::Implicit,

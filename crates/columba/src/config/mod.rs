@@ -101,6 +101,15 @@ pub(crate) struct Listener {
     pub(crate) protocol: Protocol,
     pub(crate) address: Address,
     pub(crate) tls: TlsMode,
+    /// Whether X-GM-EXT-1 is offered there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) x_gm_ext_1: bool,
+}
+
+impl Listener {
+    pub(crate) fn new(protocol: Protocol, address: Address, tls: TlsMode) -> Self {
+        Self { protocol, address, tls, x_gm_ext_1: false }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -243,7 +252,7 @@ impl Config {
     fn fill_listeners(&mut self) {
         let imap = |ip: &str, port: u16, tls| {
             let ip: std::net::IpAddr = ip.parse().ok()?;
-            Some(Listener { protocol: Protocol::Imap, address: Address::Tcp((ip, port).into()), tls })
+            Some(Listener::new(Protocol::Imap, Address::Tcp((ip, port).into()), tls))
         };
         let imap = if self.tls.is_some() {
             let (v4, v6) = ("0.0.0.0", "::");
@@ -257,7 +266,7 @@ impl Config {
         };
         self.listeners = imap.into_iter().flatten().collect();
         let lmtp = Address::Unix(self.data.join("lmtp"));
-        self.listeners.push(Listener { protocol: Protocol::Lmtp, address: lmtp, tls: TlsMode::None });
+        self.listeners.push(Listener::new(Protocol::Lmtp, lmtp, TlsMode::None));
     }
 
     /// The file that says all of this, for `columba config show`.
@@ -272,6 +281,9 @@ impl Config {
             let address = text(&listener.address.to_string());
             let tls = word_of(&TlsMode::WORDS, listener.tls);
             let _ = write!(out, "\n[[listener]]\nprotocol = \"{protocol}\"\naddress = {address}\ntls = \"{tls}\"\n");
+            if listener.x_gm_ext_1 {
+                out.push_str("extensions = [\"X-GM-EXT-1\"]\n");
+            }
         }
         if let Some(tls) = &self.tls {
             let _ = write!(out, "\n[tls]\ncertificate = {}\nkey = {}\n", path(&tls.certificate), path(&tls.key));

@@ -25,7 +25,7 @@ const TOP: &[&str] = &[
     "clients",
     "hide",
 ];
-const LISTENER: &[&str] = &["protocol", "address", "tls"];
+const LISTENER: &[&str] = &["protocol", "address", "tls", "extensions"];
 const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["plaintext_networks"];
 const LIMITS: &[&str] = &[
@@ -270,6 +270,7 @@ fn read_listeners(
             reader.mistake(span, "this listener has no `protocol`", "add protocol = \"imap\" or \"lmtp\"");
         }
         let tls = read_listener_tls(reader, section, protocol, tls_written);
+        let x_gm_ext_1 = read_extensions(reader, section, protocol);
         if !section.has("address") {
             reader.mistake(span, "this listener has no `address`", "add address = \"0.0.0.0:143\" or \"unix:/…\"");
         }
@@ -282,9 +283,23 @@ fn read_listeners(
             }
         };
         check_address(reader, &written, &address, &listeners);
-        listeners.push(Listener { protocol: protocol.unwrap_or(Protocol::Imap), address, tls });
+        listeners.push(Listener { protocol: protocol.unwrap_or(Protocol::Imap), address, tls, x_gm_ext_1 });
     }
     listeners
+}
+
+/// Extensions that are only there where a listener names them.
+fn read_extensions(reader: &mut Reader<'_>, section: &Section<'_>, protocol: Option<Protocol>) -> bool {
+    let mut found = false;
+    for name in reader.strings(section, "extensions").unwrap_or_default() {
+        if !name.value.eq_ignore_ascii_case("X-GM-EXT-1") || protocol == Some(Protocol::Lmtp) {
+            let what = format!("there is no extension {:?} to be switched on here", name.value);
+            reader.mistake(&name.span, what, "the only one is \"X-GM-EXT-1\", for imap");
+        } else {
+            found = true;
+        }
+    }
+    found
 }
 
 fn read_listener_tls(

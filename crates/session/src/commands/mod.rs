@@ -28,6 +28,7 @@ mod select;
 mod set_metadata;
 mod status;
 mod store;
+mod store_labels;
 mod subscribe;
 mod uid_batches;
 mod unauthenticate;
@@ -94,6 +95,10 @@ pub(crate) fn run<'r>(context: &'r mut Context<'_, '_>, tag: &'r Tag, body: Comm
         }
         CommandBody::Store { numbering, set, unchanged_since, action, silent, flags } => {
             Box::pin(store::store(context, numbering, set, store::Change { unchanged_since, action, silent, flags }))
+        }
+        CommandBody::StoreLabels { numbering, set, action, silent, labels } => {
+            let change = store_labels::Change { action, silent, labels };
+            Box::pin(store_labels::store_labels(context, numbering, set, change))
         }
         CommandBody::Copy { numbering, set, mailbox } => Box::pin(copy::copy(context, numbering, set, mailbox)),
         CommandBody::Move { numbering, set, mailbox } => Box::pin(r#move::r#move(context, numbering, set, mailbox)),

@@ -103,12 +103,13 @@ impl Ground for MemoryGround {
     fn connect(&mut self, peer: Peer) -> Result<Box<dyn Wire>, Refusal> {
         self.connections += 1;
         let (security, plaintext_allowed) = match peer {
-            Peer::Trusted => (Security::Plain, true),
+            Peer::Trusted | Peer::Labels => (Security::Plain, true),
             Peer::Plain => (Security::Plain, false),
             Peer::StartTls => (Security::StartTlsOffered, false),
             Peer::Tls => (Security::Tls, false),
         };
-        let peer = SessionPeer { connection: self.connections, address: None, security, plaintext_allowed };
+        let x_gm_ext_1 = peer == Peer::Labels;
+        let peer = SessionPeer { connection: self.connections, address: None, security, plaintext_allowed, x_gm_ext_1 };
         let (end, mut link) = connect(self.mail.clock(), self.options);
         let mut session = Session::new(self.services.clone(), peer);
         let client = end.clone();

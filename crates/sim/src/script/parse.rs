@@ -146,6 +146,8 @@ pub enum Peer {
     StartTls,
     /// TLS from the start.
     Tls,
+    /// As `Trusted`, on a listener that offers X-GM-EXT-1.
+    Labels,
 }
 
 /// The account of scripts that name none.
@@ -402,6 +404,7 @@ fn parse_peer(text: &str) -> Result<Peer, String> {
         "plain" => Ok(Peer::Plain),
         "starttls" => Ok(Peer::StartTls),
         "tls" => Ok(Peer::Tls),
+        "labels" => Ok(Peer::Labels),
         other => Err(format!("no such protection: {other:?}")),
     }
 }

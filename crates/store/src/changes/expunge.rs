@@ -33,9 +33,21 @@ impl Mailbox {
     /// # Errors
     /// `NotFound`: the mailbox is deleted. After an error of a later commit, what earlier ones expunged stays expunged.
     pub async fn expunge(&self, uids: Option<&UidSet>) -> Result<Expunged, StoreError> {
+        self.expunge_in_steps(uids, true).await
+    }
+
+    /// Expunges these messages, whether or not they have \Deleted: for what takes a message out of one mailbox of several.
+    ///
+    /// # Errors
+    /// As [`Mailbox::expunge`].
+    pub async fn remove(&self, uids: &UidSet) -> Result<Expunged, StoreError> {
+        self.expunge_in_steps(Some(uids), false).await
+    }
+
+    async fn expunge_in_steps(&self, uids: Option<&UidSet>, only_deleted: bool) -> Result<Expunged, StoreError> {
         let mut all = Expunged { uids: UidSet::new(), modseq: ModSeq::ZERO };
         loop {
-            let step = self.expunge_step(uids).await?;
+            let step = self.expunge_step(uids, only_deleted).await?;
             let whole = step.uids.len() < COMMIT_MESSAGES as u64;
             all = Expunged { uids: all.uids.union(&step.uids), modseq: step.modseq };
             if whole {
@@ -44,16 +56,21 @@ impl Mailbox {
         }
     }
 
-    async fn expunge_step(&self, uids: Option<&UidSet>) -> Result<Expunged, StoreError> {
+    async fn expunge_step(&self, uids: Option<&UidSet>, only_deleted: bool) -> Result<Expunged, StoreError> {
         let hook = Arc::new(|_: &Result<(), CommitError>| {});
         change(&[&self.room], &hook, |drafts, batch| {
             let Some(draft) = drafts.first_mut() else { return Err(StoreError::NotFound) };
             let base = Arc::clone(draft.base());
             let mut gone = UidSet::new();
-            if base.head.deleted > 0 {
-                let wanted = |record: &&Record| uids.is_none_or(|uids| uids.contains(record.uid.value()));
+            let wanted = |record: &&Record| uids.is_none_or(|uids| uids.contains(record.uid.value()));
+            let records: Vec<Record> = match uids {
+                Some(uids) if !only_deleted => base.records_in(uids).take(COMMIT_MESSAGES).copied().collect(),
+                _ if base.head.deleted > 0 => base.deleted().filter(wanted).take(COMMIT_MESSAGES).copied().collect(),
+                _ => Vec::new(),
+            };
+            if !records.is_empty() {
                 let expiry = self.core().expiry_millis();
-                for record in base.deleted().filter(wanted).take(COMMIT_MESSAGES) {
+                for record in &records {
                     put_trash(batch, self.id(), record, &base.head.keywords, expiry);
                     gone.push(record.uid.value());
                 }

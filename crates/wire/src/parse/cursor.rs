@@ -287,6 +287,11 @@ impl<'a> Cursor<'a> {
         self.digits(i64::MAX as u64, "expected a number of at most 9223372036854775807")
     }
 
+    /// A number of 64 bits, as X-GM-EXT-1 has them.
+    pub(super) fn number64_whole(&mut self) -> Parsed<u64> {
+        self.digits(u64::MAX, "expected a number of at most 18446744073709551615")
+    }
+
     // mod-sequence-valzer = "0" / mod-sequence-value     (RFC 7162 §7)
     pub(super) fn modseq(&mut self) -> Parsed<ModSeq> {
         self.number64().map(ModSeq)

@@ -79,6 +79,7 @@ fn fetch_macro(c: &mut Cursor<'_>) -> Option<FetchItems> {
 //                   "BODY" section [partial] / "BODY.PEEK" section [partial] /
 //                   "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
 //                   "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /         (RFC 3501 §9)
+//                   "X-GM-MSGID" / "X-GM-THRID" / "X-GM-LABELS" /      (X-GM-EXT-1)
 //                   "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE"    (RFC 7162 §7, RFC 8474 §7, RFC 8514 §5)
 //                   "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]                      (RFC 8970 §6)
 pub(super) fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
@@ -94,6 +95,9 @@ pub(super) fn fetch_att(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
         ("BODYSTRUCTURE", false) => FetchItem::BodyStructure,
         ("UID", false) => FetchItem::Uid,
         ("MODSEQ", false) => FetchItem::ModSeq,
+        ("X-GM-MSGID", false) => FetchItem::GmMsgId,
+        ("X-GM-THRID", false) => FetchItem::GmThrId,
+        ("X-GM-LABELS", false) => FetchItem::GmLabels,
         ("EMAILID", false) => FetchItem::EmailId,
         ("THREADID", false) => FetchItem::ThreadId,
         ("SAVEDATE", false) => FetchItem::SaveDate,

@@ -6,7 +6,7 @@ use columba_types::{Date, Flag, NumRange, NumSet, SetNum, SystemFlags};
 use super::cursor::{Cursor, Parsed};
 use super::date::date;
 use super::set::{message_set, partial_range};
-use super::store::keyword;
+use super::store::{gm_label, keyword};
 use crate::command::{CommandBody, MessageSet, Numbering, Search, SearchKey, SearchReturn};
 
 // search          = "SEARCH" [search-return-opts] SP search-program
@@ -183,6 +183,19 @@ fn simple(c: &mut Cursor<'_>, name: &str, at: usize) -> Parsed<SearchKey> {
             SearchKey::Younger(c.nz_number()?)
         }
         "MODSEQ" => search_modseq(c)?,
+        "X-GM-MSGID" => {
+            c.space()?;
+            SearchKey::GmMsgId(c.number64_whole()?)
+        }
+        "X-GM-THRID" => {
+            c.space()?;
+            SearchKey::GmThrId(c.number64_whole()?)
+        }
+        "X-GM-LABELS" => {
+            c.space()?;
+            SearchKey::GmLabels(gm_label(c)?)
+        }
+        "X-GM-RAW" => SearchKey::GmRaw(argument(c)?),
         "UIDAFTER" => SearchKey::UidAfter(one_uid(c)?),
         "UIDBEFORE" => SearchKey::UidBefore(one_uid(c)?),
         _ => return c.fail_at(at, "unknown search key"),

@@ -5,7 +5,7 @@ use columba_types::{Flag, Keyword, SystemFlags};
 
 use super::cursor::{Cursor, Parsed};
 use super::set::message_set;
-use crate::command::{CommandBody, Numbering, StoreAction};
+use crate::command::{CommandBody, GmLabel, Numbering, StoreAction};
 
 // store           = "STORE" SP sequence-set [SP store-modifiers] SP store-att-flags      (RFC 4466 §2.5)
 // store-modifier  =/ "UNCHANGEDSINCE" SP mod-sequence-valzer                              (RFC 7162 §7)
@@ -36,11 +36,25 @@ pub(super) fn store(c: &mut Cursor<'_>, numbering: Numbering) -> Parsed<CommandB
     let silent = match c.name().as_str() {
         "FLAGS" => false,
         "FLAGS.SILENT" => true,
+        name @ ("X-GM-LABELS" | "X-GM-LABELS.SILENT") if unchanged_since.is_none() => {
+            let silent = name != "X-GM-LABELS";
+            c.space()?;
+            let labels = c.list("expected a list of labels", gm_label)?;
+            return Ok(CommandBody::StoreLabels { numbering, set, action, silent, labels });
+        }
         _ => return c.fail_at(at, "expected FLAGS, +FLAGS or -FLAGS, with or without .SILENT"),
     };
     c.space()?;
     let flags = if c.peek() == Some(b'(') { flag_list(c)? } else { bare_flags(c)? };
     Ok(CommandBody::Store { numbering, set, unchanged_since, action, silent, flags })
+}
+
+// label           = "\" atom / astring                                                    (X-GM-EXT-1)
+pub(super) fn gm_label(c: &mut Cursor<'_>) -> Parsed<GmLabel> {
+    match c.take(b'\\') {
+        true => Ok(GmLabel::System(c.atom("expected the name of a label")?.to_owned())),
+        false => c.mailbox().map(GmLabel::Name),
+    }
 }
 
 // flag-list       = "(" [flag *(SP flag)] ")"

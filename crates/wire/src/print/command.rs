@@ -7,8 +7,8 @@ use columba_types::{Date, EntryName, Flag, NumSet, SetNum};
 use super::fetch::{part_numbers, print_section};
 use super::strings::{Announce, StringMode, decimal, literal_head};
 use crate::command::{
-    Command, CommandBody, FetchItem, FetchModifiers, List, MessageSet, MetadataDepth, MetadataOptions, Numbering,
-    Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
+    Command, CommandBody, FetchItem, FetchModifiers, GmLabel, List, MessageSet, MetadataDepth, MetadataOptions,
+    Numbering, Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
 };
 use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
@@ -54,6 +54,7 @@ impl Writer<'_> {
             | CommandBody::Store { .. }
             | CommandBody::Copy { .. }
             | CommandBody::Move { .. }
+            | CommandBody::StoreLabels { .. }
             | CommandBody::UidBatches { .. } => self.messages(body),
             _ => self.mailboxes(body),
         }
@@ -192,6 +193,16 @@ impl Writer<'_> {
                 self.text(" ");
                 self.list(items, Self::fetch_item);
                 self.fetch_modifiers(modifiers);
+            }
+            CommandBody::StoreLabels { numbering, set, action, silent, labels } => {
+                self.numbered("STORE", *numbering, set);
+                self.text(match action {
+                    StoreAction::Replace => " X-GM-LABELS",
+                    StoreAction::Add => " +X-GM-LABELS",
+                    StoreAction::Remove => " -X-GM-LABELS",
+                });
+                self.text(if *silent { ".SILENT " } else { " " });
+                self.list(labels, Self::gm_label);
             }
             CommandBody::UidBatches { size, batches } => {
                 self.number_key("UIDBATCHES ", u64::from(*size));
@@ -400,6 +411,13 @@ impl Writer<'_> {
             SearchKey::Smaller(size) => self.number_key("SMALLER ", *size),
             SearchKey::Older(secs) => self.number_key("OLDER ", u64::from(*secs)),
             SearchKey::Younger(secs) => self.number_key("YOUNGER ", u64::from(*secs)),
+            SearchKey::GmMsgId(id) => self.number_key("X-GM-MSGID ", *id),
+            SearchKey::GmThrId(id) => self.number_key("X-GM-THRID ", *id),
+            SearchKey::GmLabels(label) => {
+                self.text("X-GM-LABELS ");
+                self.gm_label(label);
+            }
+            SearchKey::GmRaw(text) => self.string_key("X-GM-RAW ", text),
             SearchKey::ModSeq(modseq) => self.number_key("MODSEQ ", modseq.0),
             SearchKey::UidAfter(uid) => {
                 self.text("UIDAFTER ");
@@ -418,6 +436,9 @@ impl Writer<'_> {
             FetchItem::Uid => self.text("UID"),
             FetchItem::Flags => self.text("FLAGS"),
             FetchItem::ModSeq => self.text("MODSEQ"),
+            FetchItem::GmMsgId => self.text("X-GM-MSGID"),
+            FetchItem::GmThrId => self.text("X-GM-THRID"),
+            FetchItem::GmLabels => self.text("X-GM-LABELS"),
             FetchItem::InternalDate => self.text("INTERNALDATE"),
             FetchItem::Rfc822Size => self.text("RFC822.SIZE"),
             FetchItem::Envelope => self.text("ENVELOPE"),
@@ -465,6 +486,16 @@ impl Writer<'_> {
     }
 
     /// An objectid is never quoted (RFC 8474 §7).
+    fn gm_label(&mut self, label: &GmLabel) {
+        match label {
+            GmLabel::System(name) => {
+                self.text("\\");
+                self.text(name);
+            }
+            GmLabel::Name(name) => self.mailbox(name),
+        }
+    }
+
     fn object_id_key(&mut self, name: &str, id: &str) {
         self.text(name);
         self.text(id);

@@ -58,6 +58,34 @@ impl Printer<'_> {
         let _ = write!(self.out, "\"{date}\"");
     }
 
+    /// `X-GM-MSGID n` or `X-GM-THRID n` (X-GM-EXT-1).
+    pub fn fetch_gm_number(&mut self, name: &[u8], number: u64) {
+        self.item(name);
+        self.decimal(number);
+    }
+
+    /// `X-GM-LABELS (…)` (X-GM-EXT-1): system labels as they are, names of mailboxes as this client reads them.
+    pub fn fetch_gm_labels<'s>(
+        &mut self,
+        system: impl IntoIterator<Item = &'s str>,
+        names: impl IntoIterator<Item = &'s str>,
+    ) {
+        self.item(b"X-GM-LABELS");
+        self.bytes(b"(");
+        let mut first = true;
+        for label in system {
+            self.bytes(if first { b"" } else { b" " });
+            self.bytes(label.as_bytes());
+            first = false;
+        }
+        for name in names {
+            self.bytes(if first { b"" } else { b" " });
+            self.mailbox(name);
+            first = false;
+        }
+        self.bytes(b")");
+    }
+
     /// `EMAILID (M…)` (RFC 8474 §5.3)
     pub fn fetch_email_id(&mut self, id: MessageId) {
         self.item(b"EMAILID");

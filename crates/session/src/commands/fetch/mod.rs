@@ -7,13 +7,14 @@ mod preview;
 use std::sync::Arc;
 
 use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
-use columba_types::{DateTime, Flag, ModSeq, SystemFlags, UidSet, limits};
+use columba_types::{DateTime, Flag, MailboxId, ModSeq, SystemFlags, UidSet, limits};
 use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PrintMode, Printer};
 use tracing::{error, warn};
 
 use self::body::Piece;
 pub(super) use self::body::{SectionOctets, read_chunk, section_octets};
 use crate::context::Context;
+use crate::gmail::{self, Labels};
 use crate::reply::{Done, Failure, Outcome};
 use crate::state::Selected;
 use crate::subset::within;
@@ -31,8 +32,8 @@ impl Wanted<'_> {
     /// Whether anything needs more than the message's record.
     fn needs_message(&self) -> bool {
         let in_record = |item: &FetchItem| {
-            use FetchItem::{EmailId, Flags, InternalDate, ModSeq, Rfc822Size, SaveDate, Uid};
-            matches!(item, Uid | Flags | InternalDate | Rfc822Size | ModSeq | EmailId | SaveDate)
+            use FetchItem::{EmailId, Flags, GmMsgId, InternalDate, ModSeq, Rfc822Size, SaveDate, Uid};
+            matches!(item, Uid | Flags | InternalDate | Rfc822Size | ModSeq | EmailId | SaveDate | GmMsgId)
         };
         !self.items.iter().all(in_record)
     }
@@ -93,6 +94,10 @@ pub(super) async fn fetch(
         // RFC 7162 §3.1.4.1
         items.push(FetchItem::ModSeq);
     }
+    let of_gm = |item: &FetchItem| matches!(item, FetchItem::GmMsgId | FetchItem::GmThrId | FetchItem::GmLabels);
+    if items.iter().any(of_gm) && !context.peer.x_gm_ext_1 {
+        return Err(Failure::bad("FETCH: unknown FETCH item"));
+    }
     if items.contains(&FetchItem::ModSeq) {
         context.enable_condstore();
     }
@@ -131,9 +136,11 @@ pub(super) async fn fetch(
             fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut result).await?;
         }
     } else {
+        let none = Labels::default();
         for record in snapshot.records_in(&uids).chain(&ghosts) {
             let (selected, channel) = context.selected_and_channel()?;
-            print(selected, &snapshot, record, None, &[], &wanted, &mut channel.printer(wanted.mode));
+            let read = Read { message: None, pieces: &[], labels: &none };
+            print(selected, &snapshot, record, &read, &wanted, &mut channel.printer(wanted.mode));
             channel.relieve().await?;
         }
     }
@@ -241,8 +248,13 @@ async fn fetch_messages(
             }
             Err(failure) => return Err(failure),
         };
+        let labels = match wanted.items.contains(&FetchItem::GmLabels) {
+            true => labels(mail, snapshot.head.mailbox, record).await?,
+            false => Labels::default(),
+        };
         let (selected, channel) = context.selected_and_channel()?;
-        print(selected, snapshot, record, Some(&message), &pieces, wanted, &mut channel.printer(wanted.mode));
+        let read = Read { message: Some(&message), pieces: &pieces, labels: &labels };
+        print(selected, snapshot, record, &read, wanted, &mut channel.printer(wanted.mode));
         // Large pieces go out here, in the middle of the answer that `print` began.
         body::send(channel, mail, &message, pieces, wanted.mode, !wanted.prints_before_pieces()).await?;
         channel.relieve().await?;
@@ -265,16 +277,29 @@ async fn read(
     body::pieces(mail, message, wanted.items, wanted.mode).await
 }
 
+/// The labels of a message, but for the one of the mailbox it is fetched from, which goes without saying.
+async fn labels(mail: &Arc<AccountStore>, selected: MailboxId, record: &Record) -> Result<Labels, Failure> {
+    let places = gmail::places(mail, record.message).await?;
+    Ok(gmail::labels_of(&mail.tree(), places.into_keys().filter(|id| *id != selected)))
+}
+
+/// What was read of a message beside its record.
+struct Read<'a> {
+    message: Option<&'a Message>,
+    pieces: &'a [Piece],
+    labels: &'a Labels,
+}
+
 /// One FETCH answer; if there are pieces of the body, all but those and its end.
 fn print(
     selected: &Selected,
     snapshot: &Snapshot,
     record: &Record,
-    message: Option<&Message>,
-    pieces: &[Piece],
+    read: &Read<'_>,
     wanted: &Wanted<'_>,
     printer: &mut Printer<'_>,
 ) {
+    let Read { message, pieces, labels } = *read;
     let Some(seq) = selected.view.seq(record.uid) else { return };
     printer.fetch_begin(seq, record.uid);
     if wanted.with_uid {
@@ -288,6 +313,10 @@ fn print(
             FetchItem::Rfc822Size => printer.fetch_size(record.size),
             FetchItem::ModSeq => printer.fetch_modseq(record.modseq),
             FetchItem::EmailId => printer.fetch_email_id(record.message),
+            FetchItem::GmMsgId => printer.fetch_gm_number(b"X-GM-MSGID", record.message.0),
+            FetchItem::GmLabels => {
+                printer.fetch_gm_labels(labels.system.iter().copied(), labels.names.iter().map(|name| name.as_str()));
+            }
             FetchItem::SaveDate => printer.fetch_save_date(DateTime::utc(record.saved_secs)),
             _ => {
                 if let Some(message) = message {
@@ -320,6 +349,7 @@ fn print_summary(message: &Message, item: &FetchItem, printer: &mut Printer<'_>,
             printer.fetch_raw(b"BODY", &columba_mime::without_extensions(&structure));
         }
         FetchItem::ThreadId => printer.fetch_thread_id(message.thread),
+        FetchItem::GmThrId => printer.fetch_gm_number(b"X-GM-THRID", message.thread.0),
         // RFC 8970 §3.2: NIL only where LAZY allows it; otherwise it has been worked out.
         FetchItem::Preview { .. } => {
             printer.fetch_nstring(b"PREVIEW", summary.preview.as_deref().map(str::as_bytes));

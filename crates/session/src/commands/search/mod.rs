@@ -12,6 +12,7 @@ use columba_wire::{Code, Esearch, Numbering, Search, SearchReturn, Tag};
 use self::criteria::Criteria;
 use self::text::Bodies;
 use crate::context::Context;
+use crate::gmail;
 use crate::reply::{Done, Failure, Outcome};
 use crate::subset::within;
 
@@ -28,7 +29,7 @@ pub(super) async fn search(context: &mut Context<'_, '_>, tag: &Tag, search: Sea
     outcome
 }
 
-async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcome {
+async fn run(context: &mut Context<'_, '_>, tag: &Tag, mut search: Search) -> Outcome {
     let rev2 = context.mode().rev2;
     check_charset(search.charset.as_deref())?;
     let mail = context.mail()?;
@@ -36,6 +37,12 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, search: Search) -> Outcom
     let with_modseq = search.key.has_modseq();
     if with_modseq {
         context.enable_condstore();
+    }
+    if search.key.has_gm() {
+        if !context.peer.x_gm_ext_1 {
+            return Err(Failure::bad("SEARCH: unknown search key"));
+        }
+        search.key = gmail::plain_criteria(context, &search.key).await?;
     }
     let enabled = context.state.enabled;
     let selected = context.selected()?;
