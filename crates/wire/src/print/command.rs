@@ -7,8 +7,8 @@ use columba_types::{Date, EntryName, Flag, NumSet, SetNum};
 use super::fetch::{part_numbers, print_section};
 use super::strings::{Announce, StringMode, decimal, literal_head};
 use crate::command::{
-    Command, CommandBody, FetchItem, FetchModifiers, GmLabel, List, MessageSet, MetadataDepth, MetadataOptions,
-    Numbering, Partial, Search, SearchKey, SelectParameters, StatusItem, StoreAction,
+    Command, CommandBody, FetchItem, FetchModifiers, GmLabel, List, MessageSet, MetadataOptions, Numbering, Partial,
+    Search, SearchKey, SelectParameters, StatusItem, StoreAction,
 };
 use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
@@ -145,13 +145,9 @@ impl Writer<'_> {
         match body {
             CommandBody::GetMetadata { mailbox, options, entries } => {
                 self.text("GETMETADATA ");
-                let depth = options.depth.map(|depth| match depth {
-                    MetadataDepth::Zero => "DEPTH 0".to_owned(),
-                    MetadataDepth::One => "DEPTH 1".to_owned(),
-                    MetadataDepth::Infinity => "DEPTH infinity".to_owned(),
-                });
-                let max_size = options.max_size.map(|octets| format!("MAXSIZE {octets}"));
                 if *options != MetadataOptions::default() {
+                    let depth = options.depth.map(|depth| format!("DEPTH {}", depth.name()));
+                    let max_size = options.max_size.map(|octets| format!("MAXSIZE {octets}"));
                     self.list(max_size.into_iter().chain(depth), |w, option| w.text(&option));
                     self.text(" ");
                 }

@@ -4,6 +4,18 @@ use columba_types::EntryName;
 
 use super::Printer;
 use super::strings::literal_head;
+use crate::command::MetadataDepth;
+
+impl MetadataDepth {
+    /// As printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zero => "0",
+            Self::One => "1",
+            Self::Infinity => "infinity",
+        }
+    }
+}
 
 impl Printer<'_> {
     /// `* METADATA mailbox (entry value …)`; the empty name is the server, `None` is NIL. Nothing for no entries, for which
