@@ -36,6 +36,8 @@ pub(crate) struct Draft {
     expunged: Vec<Record>,
     /// Whether flags of records that were there were changed.
     reflagged: bool,
+    /// Whether something was changed that is not kept in records.
+    touched: bool,
     /// Keyword bits this change uses, whether or not a record has them yet.
     claimed: KeywordBits,
     reused: KeywordBits,
@@ -62,6 +64,7 @@ impl Draft {
             gone: BTreeSet::new(),
             expunged: Vec::new(),
             reflagged: false,
+            touched: false,
             claimed: KeywordBits::NONE,
             reused: KeywordBits::NONE,
         }
@@ -74,7 +77,12 @@ impl Draft {
 
     /// Whether there is anything to commit.
     pub(crate) fn is_changed(&self) -> bool {
-        !self.dirty.is_empty() || !self.gone.is_empty()
+        !self.dirty.is_empty() || !self.gone.is_empty() || self.touched
+    }
+
+    /// Makes the commit one of the mailbox's, with a mod-sequence of its own, though no record changes.
+    pub(crate) fn touch(&mut self) {
+        self.touched = true;
     }
 
     /// What the commit's records carry; the highest there is if nothing changed.

@@ -12,6 +12,8 @@ use columba_types::{EntryName, MailboxId};
 use crate::account_store::AccountStore;
 use crate::codec;
 use crate::engine::{Batch, CommitError, Expect};
+use crate::line::change;
+use crate::mailbox::Room;
 use crate::memory::lock;
 use crate::{StoreError, keys};
 
@@ -83,47 +85,81 @@ impl AccountStore {
     ///
     /// # Errors
     /// `NotFound`: there is no such mailbox (any more). `TooBig`: a value is. `Limit`: too many, or too much together.
-    pub async fn set_metadata(&self, of: Annotated, entries: &[(EntryName, Option<Bytes>)]) -> Result<u64, StoreError> {
+    pub async fn set_metadata(
+        self: &Arc<Self>,
+        of: Annotated,
+        entries: &[(EntryName, Option<Bytes>)],
+    ) -> Result<u64, StoreError> {
         if entries.iter().filter_map(|(_, value)| value.as_ref()).any(|value| value.len() > METADATA_VALUE_BYTES) {
             return Err(StoreError::TooBig);
         }
         let turn = self.tree_turn.lock().await;
+        self.settle_tree().await?;
+        let room = match of {
+            Annotated::Server => {
+                self.set_server_metadata(entries).await?;
+                None
+            }
+            Annotated::Mailbox(id) => Some(self.set_mailbox_metadata(id, entries).await?),
+        };
+        drop(turn);
+        let number = self.note_metadata(of, entries.iter().map(|(name, _)| name.clone()).collect());
+        // Those who heard of the commit before its news was noted look again.
+        if let Some(room) = room {
+            room.bell.ring();
+        }
+        Ok(number)
+    }
+
+    async fn set_server_metadata(&self, entries: &[(EntryName, Option<Bytes>)]) -> Result<(), StoreError> {
         for _ in 0..COMMIT_RETRIES {
-            self.settle_tree().await?;
             let mut batch = Batch::new(self.partition());
-            if let Annotated::Mailbox(id) = of {
-                // No mailbox goes without a change of the tree.
-                self.tree().name_of(id).ok_or(StoreError::NotFound)?;
-                batch.guard(keys::tree(), Expect::Version(self.tree().version()));
-            }
-            let (expect, mut all) = self.versioned_metadata(of).await?;
-            for (name, value) in entries {
-                match value {
-                    // The spelling of the first one stays, as the key of the map does.
-                    Some(value) => _ = all.insert(name.clone(), value.clone()),
-                    None => _ = all.remove(name),
-                }
-            }
-            check_limits(&all)?;
-            batch.guard(keys::metadata(of.id()), expect);
-            match all.is_empty() {
-                true => batch.delete(keys::metadata(of.id())),
-                false => batch.put(keys::metadata(of.id()), codec::metadata::encode(&all, self.core.version())),
-            }
+            let (expect, all) = self.versioned_metadata(Annotated::Server).await?;
+            self.put_metadata(&mut batch, Annotated::Server, expect, changed(all, entries)?);
             match self.core.commit(batch).await {
-                Ok(()) => {
-                    drop(turn);
-                    return Ok(self.note_metadata(of, entries.iter().map(|(name, _)| name.clone()).collect()));
-                }
-                Err(CommitError::Conflict) => self.reload_tree().await?,
+                Ok(()) => return Ok(()),
+                Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Err(StoreError::Busy)
     }
 
+    /// It is a change of the mailbox, too, with a mod-sequence of its own (RFC 7162 §3.2).
+    async fn set_mailbox_metadata(
+        self: &Arc<Self>,
+        id: MailboxId,
+        entries: &[(EntryName, Option<Bytes>)],
+    ) -> Result<Arc<Room>, StoreError> {
+        // No mailbox goes without a change of the tree, whose turn is ours.
+        self.tree().name_of(id).ok_or(StoreError::NotFound)?;
+        let of = Annotated::Mailbox(id);
+        let (expect, all) = self.versioned_metadata(of).await?;
+        let all = changed(all, entries)?;
+        let room = self.room(id).await?;
+        let hook = Arc::new(|_: &Result<(), CommitError>| {});
+        change(&[&room], &hook, |drafts, batch| {
+            drafts.first_mut().ok_or(StoreError::NotFound)?.touch();
+            self.put_metadata(batch, of, expect, all.clone());
+            Ok(())
+        })
+        .await?;
+        Ok(room)
+    }
+
+    fn put_metadata(&self, batch: &mut Batch, of: Annotated, expect: Expect, all: Metadata) {
+        if let Annotated::Mailbox(_) = of {
+            batch.guard(keys::tree(), Expect::Version(self.tree().version()));
+        }
+        batch.guard(keys::metadata(of.id()), expect);
+        match all.is_empty() {
+            true => batch.delete(keys::metadata(of.id())),
+            false => batch.put(keys::metadata(of.id()), codec::metadata::encode(&all, self.core.version())),
+        }
+    }
+
     /// Gives a mailbox just made the annotations of another one.
-    pub(crate) async fn copy_metadata(&self, from: MailboxId, to: MailboxId) -> Result<(), StoreError> {
+    pub(crate) async fn copy_metadata(self: &Arc<Self>, from: MailboxId, to: MailboxId) -> Result<(), StoreError> {
         let all = self.metadata(Annotated::Mailbox(from)).await?;
         if all.is_empty() {
             return Ok(());
@@ -167,6 +203,18 @@ fn decode(of: Annotated, value: Option<Bytes>) -> Result<(Expect, Metadata), Sto
     let decoded = codec::metadata::decode(&value);
     let (version, all) = decoded.map_err(|error| error.of(format_args!("the annotations of {}", of.id())))?;
     Ok((Expect::Version(version), all))
+}
+
+fn changed(mut all: Metadata, entries: &[(EntryName, Option<Bytes>)]) -> Result<Metadata, StoreError> {
+    for (name, value) in entries {
+        match value {
+            // The spelling of the first one stays, as the key of the map does.
+            Some(value) => _ = all.insert(name.clone(), value.clone()),
+            None => _ = all.remove(name),
+        }
+    }
+    check_limits(&all)?;
+    Ok(all)
 }
 
 fn check_limits(all: &Metadata) -> Result<(), StoreError> {
