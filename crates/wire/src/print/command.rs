@@ -1,14 +1,12 @@
 //! Commands -> octets, for tests and for our own client: what the parser reads back as the same command.
 
-use std::io::Write;
-
-use columba_types::{Date, EntryName, Flag, NumSet, SetNum};
+use columba_types::{EntryName, Flag, NumSet, SetNum};
 
 use super::fetch::{part_numbers, print_section};
 use super::strings::{Announce, StringMode, decimal, literal_head};
 use crate::command::{
     Command, CommandBody, FetchItem, FetchModifiers, GmLabel, List, MessageSet, MetadataOptions, Numbering, Partial,
-    Search, SearchKey, SelectParameters, StatusItem, StoreAction,
+    SelectParameters, StatusItem, StoreAction,
 };
 use crate::mailbox::RawMailbox;
 use crate::parse::ParseMode;
@@ -318,115 +316,6 @@ impl Writer<'_> {
         });
     }
 
-    fn search(&mut self, search: &Search) {
-        self.text(if search.numbering == Numbering::Uid { "UID SEARCH " } else { "SEARCH " });
-        if let Some(r) = search.returns {
-            let options = [(r.min, "MIN"), (r.max, "MAX"), (r.all, "ALL"), (r.count, "COUNT"), (r.save, "SAVE")];
-            self.text("RETURN ");
-            let options = options.iter().filter(|o| o.0).map(|o| (o.1, None));
-            let partial = r.partial.map(|range| ("PARTIAL ", Some(range)));
-            self.list(options.chain(partial), |w, (name, range)| {
-                w.text(name);
-                if let Some(range) = range {
-                    range.print(w.out);
-                }
-            });
-            self.text(" ");
-        }
-        if let Some(charset) = &search.charset {
-            self.text("CHARSET ");
-            self.strings.astring(self.out, charset);
-            self.text(" ");
-        }
-        match &search.key {
-            SearchKey::And(keys) => self.spaced(keys, Self::search_key),
-            key => self.search_key(key),
-        }
-    }
-
-    fn search_key(&mut self, key: &SearchKey) {
-        match key {
-            SearchKey::And(keys) => self.list(keys, Self::search_key),
-            SearchKey::Or(one, other) => {
-                self.text("OR ");
-                self.search_key(one);
-                self.text(" ");
-                self.search_key(other);
-            }
-            SearchKey::Not(key) => {
-                self.text("NOT ");
-                self.search_key(key);
-            }
-            SearchKey::All => self.text("ALL"),
-            SearchKey::Flag(Flag::System(flag)) => {
-                let name = flag.names().next().unwrap_or_default();
-                self.text(name.trim_start_matches('\\'));
-            }
-            SearchKey::Flag(Flag::Keyword(keyword)) => {
-                self.text("KEYWORD ");
-                self.text(keyword.as_str());
-            }
-            SearchKey::New => self.text("NEW"),
-            SearchKey::Old => self.text("OLD"),
-            SearchKey::Recent => self.text("RECENT"),
-            SearchKey::Seq(set) => self.set(set),
-            SearchKey::Uid(set) => {
-                self.text("UID ");
-                self.set(set);
-            }
-            key => self.search_argument(key),
-        }
-    }
-
-    fn search_argument(&mut self, key: &SearchKey) {
-        match key {
-            SearchKey::Bcc(text) => self.string_key("BCC ", text),
-            SearchKey::Body(text) => self.string_key("BODY ", text),
-            SearchKey::Cc(text) => self.string_key("CC ", text),
-            SearchKey::From(text) => self.string_key("FROM ", text),
-            SearchKey::Header(name, text) => {
-                self.string_key("HEADER ", name);
-                self.string_key(" ", text);
-            }
-            SearchKey::Subject(text) => self.string_key("SUBJECT ", text),
-            SearchKey::Text(text) => self.string_key("TEXT ", text),
-            SearchKey::To(text) => self.string_key("TO ", text),
-            SearchKey::Before(date) => self.date_key("BEFORE ", *date),
-            SearchKey::On(date) => self.date_key("ON ", *date),
-            SearchKey::Since(date) => self.date_key("SINCE ", *date),
-            SearchKey::SentBefore(date) => self.date_key("SENTBEFORE ", *date),
-            SearchKey::SentOn(date) => self.date_key("SENTON ", *date),
-            SearchKey::SentSince(date) => self.date_key("SENTSINCE ", *date),
-            SearchKey::SavedBefore(date) => self.date_key("SAVEDBEFORE ", *date),
-            SearchKey::SavedOn(date) => self.date_key("SAVEDON ", *date),
-            SearchKey::SavedSince(date) => self.date_key("SAVEDSINCE ", *date),
-            SearchKey::SaveDateSupported => self.text("SAVEDATESUPPORTED"),
-            SearchKey::EmailId(id) => self.object_id_key("EMAILID ", id),
-            SearchKey::ThreadId(id) => self.object_id_key("THREADID ", id),
-            SearchKey::Larger(size) => self.number_key("LARGER ", *size),
-            SearchKey::Smaller(size) => self.number_key("SMALLER ", *size),
-            SearchKey::Older(secs) => self.number_key("OLDER ", u64::from(*secs)),
-            SearchKey::Younger(secs) => self.number_key("YOUNGER ", u64::from(*secs)),
-            SearchKey::GmMsgId(id) => self.number_key("X-GM-MSGID ", *id),
-            SearchKey::GmThrId(id) => self.number_key("X-GM-THRID ", *id),
-            SearchKey::GmLabels(label) => {
-                self.text("X-GM-LABELS ");
-                self.gm_label(label);
-            }
-            SearchKey::GmRaw(text) => self.string_key("X-GM-RAW ", text),
-            SearchKey::ModSeq(modseq) => self.number_key("MODSEQ ", modseq.0),
-            SearchKey::UidAfter(uid) => {
-                self.text("UIDAFTER ");
-                self.set(uid);
-            }
-            SearchKey::UidBefore(uid) => {
-                self.text("UIDBEFORE ");
-                self.set(uid);
-            }
-            _ => {}
-        }
-    }
-
     pub(super) fn fetch_item(&mut self, item: &FetchItem) {
         match item {
             FetchItem::Uid => self.text("UID"),
@@ -476,13 +365,8 @@ impl Writer<'_> {
         }
     }
 
-    fn string_key(&mut self, name: &str, text: &[u8]) {
-        self.text(name);
-        self.strings.astring(self.out, text);
-    }
-
     /// An objectid is never quoted (RFC 8474 §7).
-    fn gm_label(&mut self, label: &GmLabel) {
+    pub(super) fn gm_label(&mut self, label: &GmLabel) {
         match label {
             GmLabel::System(name) => {
                 self.text("\\");
@@ -492,17 +376,7 @@ impl Writer<'_> {
         }
     }
 
-    fn object_id_key(&mut self, name: &str, id: &str) {
-        self.text(name);
-        self.text(id);
-    }
-
-    fn date_key(&mut self, name: &str, date: Date) {
-        // Writing into a Vec cannot fail.
-        let _ = write!(self.out, "{name}{}-{}-{:04}", date.day, Date::month_name(date.month), date.year);
-    }
-
-    fn number_key(&mut self, name: &str, number: u64) {
+    pub(super) fn number_key(&mut self, name: &str, number: u64) {
         self.text(name);
         decimal(self.out, number);
     }
@@ -514,7 +388,7 @@ impl Writer<'_> {
         self.set(set);
     }
 
-    fn set(&mut self, set: &MessageSet) {
+    pub(super) fn set(&mut self, set: &MessageSet) {
         match set {
             MessageSet::Saved => self.text("$"),
             MessageSet::Set(set) => self.num_set(set),
@@ -567,7 +441,7 @@ impl Writer<'_> {
         self.text(")");
     }
 
-    fn spaced<T>(&mut self, items: impl IntoIterator<Item = T>, print: impl Fn(&mut Self, T)) {
+    pub(super) fn spaced<T>(&mut self, items: impl IntoIterator<Item = T>, print: impl Fn(&mut Self, T)) {
         for (i, item) in items.into_iter().enumerate() {
             self.text(if i > 0 { " " } else { "" });
             print(self, item);

@@ -1,11 +1,14 @@
-//! SEARCH and ESEARCH responses.
+//! SEARCH: the command, and the SEARCH and ESEARCH responses.
 
-use columba_types::{ModSeq, UidSet};
+use std::io::Write;
+
+use columba_types::{Date, Flag, ModSeq, UidSet};
 
 use super::Printer;
 use super::code::uid_set;
+use super::command::Writer;
 use super::strings::decimal;
-use crate::command::{PartialRange, Tag};
+use crate::command::{Numbering, PartialRange, Search, SearchKey, Tag};
 
 /// An ESEARCH response (RFC 9051 §7.3.4). What was not asked for is `None`.
 #[derive(Clone, Copy, Debug)]
@@ -106,5 +109,131 @@ impl PartialRange {
         out.push(b':');
         out.extend_from_slice(minus);
         decimal(out, u64::from(self.last));
+    }
+}
+
+impl Writer<'_> {
+    pub(super) fn search(&mut self, search: &Search) {
+        self.text(if search.numbering == Numbering::Uid { "UID SEARCH " } else { "SEARCH " });
+        if let Some(r) = search.returns {
+            let options = [(r.min, "MIN"), (r.max, "MAX"), (r.all, "ALL"), (r.count, "COUNT"), (r.save, "SAVE")];
+            self.text("RETURN ");
+            let options = options.iter().filter(|o| o.0).map(|o| (o.1, None));
+            let partial = r.partial.map(|range| ("PARTIAL ", Some(range)));
+            self.list(options.chain(partial), |w, (name, range)| {
+                w.text(name);
+                if let Some(range) = range {
+                    range.print(w.out);
+                }
+            });
+            self.text(" ");
+        }
+        if let Some(charset) = &search.charset {
+            self.text("CHARSET ");
+            self.strings.astring(self.out, charset);
+            self.text(" ");
+        }
+        match &search.key {
+            SearchKey::And(keys) => self.spaced(keys, Self::search_key),
+            key => self.search_key(key),
+        }
+    }
+
+    fn search_key(&mut self, key: &SearchKey) {
+        match key {
+            SearchKey::And(keys) => self.list(keys, Self::search_key),
+            SearchKey::Or(one, other) => {
+                self.text("OR ");
+                self.search_key(one);
+                self.text(" ");
+                self.search_key(other);
+            }
+            SearchKey::Not(key) => {
+                self.text("NOT ");
+                self.search_key(key);
+            }
+            SearchKey::All => self.text("ALL"),
+            SearchKey::Flag(Flag::System(flag)) => {
+                let name = flag.names().next().unwrap_or_default();
+                self.text(name.trim_start_matches('\\'));
+            }
+            SearchKey::Flag(Flag::Keyword(keyword)) => {
+                self.text("KEYWORD ");
+                self.text(keyword.as_str());
+            }
+            SearchKey::New => self.text("NEW"),
+            SearchKey::Old => self.text("OLD"),
+            SearchKey::Recent => self.text("RECENT"),
+            SearchKey::Seq(set) => self.set(set),
+            SearchKey::Uid(set) => {
+                self.text("UID ");
+                self.set(set);
+            }
+            key => self.search_argument(key),
+        }
+    }
+
+    fn search_argument(&mut self, key: &SearchKey) {
+        match key {
+            SearchKey::Bcc(text) => self.string_key("BCC ", text),
+            SearchKey::Body(text) => self.string_key("BODY ", text),
+            SearchKey::Cc(text) => self.string_key("CC ", text),
+            SearchKey::From(text) => self.string_key("FROM ", text),
+            SearchKey::Header(name, text) => {
+                self.string_key("HEADER ", name);
+                self.string_key(" ", text);
+            }
+            SearchKey::Subject(text) => self.string_key("SUBJECT ", text),
+            SearchKey::Text(text) => self.string_key("TEXT ", text),
+            SearchKey::To(text) => self.string_key("TO ", text),
+            SearchKey::Before(date) => self.date_key("BEFORE ", *date),
+            SearchKey::On(date) => self.date_key("ON ", *date),
+            SearchKey::Since(date) => self.date_key("SINCE ", *date),
+            SearchKey::SentBefore(date) => self.date_key("SENTBEFORE ", *date),
+            SearchKey::SentOn(date) => self.date_key("SENTON ", *date),
+            SearchKey::SentSince(date) => self.date_key("SENTSINCE ", *date),
+            SearchKey::SavedBefore(date) => self.date_key("SAVEDBEFORE ", *date),
+            SearchKey::SavedOn(date) => self.date_key("SAVEDON ", *date),
+            SearchKey::SavedSince(date) => self.date_key("SAVEDSINCE ", *date),
+            SearchKey::SaveDateSupported => self.text("SAVEDATESUPPORTED"),
+            SearchKey::EmailId(id) => self.object_id_key("EMAILID ", id),
+            SearchKey::ThreadId(id) => self.object_id_key("THREADID ", id),
+            SearchKey::Larger(size) => self.number_key("LARGER ", *size),
+            SearchKey::Smaller(size) => self.number_key("SMALLER ", *size),
+            SearchKey::Older(secs) => self.number_key("OLDER ", u64::from(*secs)),
+            SearchKey::Younger(secs) => self.number_key("YOUNGER ", u64::from(*secs)),
+            SearchKey::GmMsgId(id) => self.number_key("X-GM-MSGID ", *id),
+            SearchKey::GmThrId(id) => self.number_key("X-GM-THRID ", *id),
+            SearchKey::GmLabels(label) => {
+                self.text("X-GM-LABELS ");
+                self.gm_label(label);
+            }
+            SearchKey::GmRaw(text) => self.string_key("X-GM-RAW ", text),
+            SearchKey::ModSeq(modseq) => self.number_key("MODSEQ ", modseq.0),
+            SearchKey::UidAfter(uid) => {
+                self.text("UIDAFTER ");
+                self.set(uid);
+            }
+            SearchKey::UidBefore(uid) => {
+                self.text("UIDBEFORE ");
+                self.set(uid);
+            }
+            _ => {}
+        }
+    }
+
+    fn string_key(&mut self, name: &str, text: &[u8]) {
+        self.text(name);
+        self.strings.astring(self.out, text);
+    }
+
+    fn date_key(&mut self, name: &str, date: Date) {
+        // Writing into a Vec cannot fail.
+        let _ = write!(self.out, "{name}{}-{}-{:04}", date.day, Date::month_name(date.month), date.year);
+    }
+
+    fn object_id_key(&mut self, name: &str, id: &str) {
+        self.text(name);
+        self.text(id);
     }
 }
