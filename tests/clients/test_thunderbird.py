@@ -4,6 +4,8 @@ It compresses (COMPRESS=DEFLATE) and takes UTF-8 (UTF8=ACCEPT) by itself. What i
 second connection.
 """
 
+import re
+
 import mail
 import wire
 from cases import case, contains, equal, main, until
@@ -99,7 +101,9 @@ def reading_flagging_moving_deleting(server):
 def new_mail_and_changes_elsewhere_come_by_themselves(server):
     account = filled(server, 3)
     with Thunderbird(server, account) as thunderbird, server.connect(account) as other:
-        until(lambda: "IDLE" in thunderbird.log(), 20, "Thunderbird to idle")
+        # Once all headers are there, the next look at the folder ends in IDLE.
+        thunderbird.run("await message('INBOX', 'Subject 3'); await update('INBOX');")
+        until(lambda: re.search(r"SendData: \d+ IDLE", thunderbird.log()), 20, "Thunderbird to idle")
         server.deliver([f"{account.user}@example.com"], mail.plain("told", "News.\r\n", "Told by IDLE"))
         equal(thunderbird.run("return (await message('INBOX', 'Told by IDLE')).isRead;"), False, "new mail")
         other.ok("SELECT INBOX")

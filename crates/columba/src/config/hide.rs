@@ -1,4 +1,4 @@
-//! Which capabilities are kept from whom: [[hide]] of the configuration, and the quirks of clients, which are a file of
+//! Which capabilities are kept from whom: `[[hide]]` of the configuration, and the quirks of clients, which are a file of
 //! their own so that they can be replaced while Columba stays the same.
 
 use std::fmt::Write as _;
