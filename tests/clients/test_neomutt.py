@@ -6,6 +6,7 @@ a second connection. Nothing is sent.
 
 import mail
 import wire
+from boxes import filled, flags
 from cases import case, contains, equal, main, until
 from terminal import Terminal
 
@@ -82,21 +83,6 @@ def press(server, account, keys, **options):
         status = terminal.finish()
         equal(status, 0, f"neomutt's status; it showed {terminal.shown[-800:]!r}")
         return terminal.shown
-
-
-def filled(server, count=6):
-    account = server.account()
-    with server.connect(account) as connection:
-        for number in range(1, count + 1):
-            connection.append("INBOX", mail.plain(f"n{number}", f"Body of {number}.\r\n", f"Subject {number}"))
-    return account
-
-
-def flags(server, account, mailbox="INBOX"):
-    """id -> flags."""
-    with server.connect(account) as connection:
-        connection.ok(f"EXAMINE {wire.quote(mailbox)}")
-        return {mail.unique(octets): set(f) - {"\\Recent"} for octets, f in wire.messages(connection).values()}
 
 
 @case

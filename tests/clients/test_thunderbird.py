@@ -8,28 +8,14 @@ import re
 
 import mail
 import wire
+from boxes import filled, flags
 from cases import case, contains, equal, main, until
 from thunderbird import Thunderbird
 
 
-def filled(server, count=4):
-    account = server.account()
-    with server.connect(account) as connection:
-        for number in range(1, count + 1):
-            connection.append("INBOX", mail.plain(f"n{number}", f"Body of {number}.\r\n", f"Subject {number}"))
-    return account
-
-
-def there(server, account, mailbox="INBOX"):
-    """id -> flags of a mailbox, as a second connection sees them."""
-    with server.connect(account) as connection:
-        connection.ok(f"EXAMINE {wire.quote(mailbox)}")
-        return {mail.unique(octets): set(f) - {"\\Recent"} for octets, f in wire.messages(connection).values()}
-
-
 @case
 def folders_are_found_with_their_uses(server):
-    account = filled(server)
+    account = filled(server, 4)
     with server.connect(account) as connection:
         connection.ok("CREATE " + wire.quote("Äpfel & Birnen"))
         connection.ok("SUBSCRIBE " + wire.quote("Äpfel & Birnen"))
@@ -91,10 +77,10 @@ def reading_flagging_moving_deleting(server):
         )
         contains(body, "Body of 1.", "the message that was read")
         wanted = {"n1": {"\\Seen"}, "n2": {"\\Flagged"}, "n3": {"$label1"}, "n5": set()}
-        until(lambda: there(server, account) == wanted, 20, "the inbox as Thunderbird left it")
-        equal(list(there(server, account, "Archive")), ["n4"], "what was archived")
-        equal(list(there(server, account, "Junk")), ["n5"], "what was copied")
-        equal(list(there(server, account, "Trash")), ["n6"], "what was deleted")
+        until(lambda: flags(server, account) == wanted, 20, "the inbox as Thunderbird left it")
+        equal(list(flags(server, account, "Archive")), ["n4"], "what was archived")
+        equal(list(flags(server, account, "Junk")), ["n5"], "what was copied")
+        equal(list(flags(server, account, "Trash")), ["n6"], "what was deleted")
 
 
 @case
@@ -161,7 +147,7 @@ def folders_are_made_renamed_and_deleted_and_drafts_kept(server):
             """,
             mail.plain("draft", "Grüße.\r\n".encode("ascii", "replace").decode(), "A draft").decode(),
         )
-        equal(list(there(server, account, "Drafts")), ["draft"], "drafts")
+        equal(list(flags(server, account, "Drafts")), ["draft"], "drafts")
         with server.connect(account) as connection:
             listed = connection.ok(f"LIST {wire.quote('')} {wire.quote('Neue & Grüße')}").of("LIST")
             equal(len(listed), 1, "LIST of the folder that Thunderbird made and renamed")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use columba_store::{AccountStore, Mailbox, Snapshot};
-use columba_types::{MailboxId, MailboxName, UidSet};
+use columba_types::{MailboxId, MailboxName, ModSeq, UidSet};
 use columba_wire::{AppendPlace, Code, LiteralHead, MessageSet, Numbering, PrintMode, Printer, RawMailbox, Status};
 
 use crate::channel::{Channel, Ended};
@@ -96,6 +96,15 @@ impl<'c> Context<'_, 'c> {
     /// As many of these messages as one command may be about, and the code that says so if they are not all.
     pub(crate) fn within_limit(&self, uids: UidSet) -> (UidSet, Option<Code>) {
         within_limit(self.services.settings.message_limit, uids)
+    }
+
+    /// Ends a command that took messages out of the selected mailbox. A client that wants mod-sequences is told that of the
+    /// change (RFC 7162 §3.2.7, §3.2.9; RFC 6851 §4.4; RFC 8508 §4.5): everything up to it is told before the answer.
+    pub(crate) fn took_out(&self, text: &'static str, modseq: ModSeq) -> Done {
+        match self.state.enabled.condstore {
+            true => Done::with(Code::HighestModSeq(modseq), text),
+            false => Done::new(text),
+        }
     }
 
     /// Ends a command that was not about all the messages it named. Where its answer has a code already, the limit is told

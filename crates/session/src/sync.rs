@@ -199,7 +199,13 @@ pub(crate) fn tell_modseq(selected: &Selected, record: &Record, printer: &mut Pr
 
 /// Begins a FETCH that was not asked for. RFC 9051 App. E 21: rev2 gives the UID in each; RFC 7162 §3.2.4: so does a server
 /// that has QRESYNC, to a client that wants mod-sequences. `false` if the client does not know of the message.
-fn tell_begin(selected: &Selected, record: &Record, printer: &mut Printer<'_>, enabled: Enabled, uid: bool) -> bool {
+pub(crate) fn tell_begin(
+    selected: &Selected,
+    record: &Record,
+    printer: &mut Printer<'_>,
+    enabled: Enabled,
+    uid: bool,
+) -> bool {
     let Some(seq) = selected.view.seq(record.uid) else { return false };
     printer.fetch_begin(seq, record.uid);
     if !enabled.uid_only && (uid || enabled.rev2 || enabled.condstore) {

@@ -2,7 +2,7 @@
 
 use columba_store::{Expunged, Mailbox, Record};
 use columba_types::{SystemFlags, UidSet};
-use columba_wire::{Code, MessageSet, Numbering};
+use columba_wire::{MessageSet, Numbering};
 
 use crate::context::Context;
 use crate::progress::gone;
@@ -24,10 +24,9 @@ pub(super) async fn expunge(context: &mut Context<'_, '_>, uids: Option<MessageS
     };
     let expunged = expunge_counted(context, &mailbox, uids.as_ref()).await?;
     context.own.expunged(mailbox.id(), &expunged.uids);
-    let done = match context.state.enabled.condstore && !expunged.uids.is_empty() {
-        // RFC 7162 §3.2.7, §3.2.9. Everything up to it is told before the answer.
-        true => Done::with(Code::HighestModSeq(expunged.modseq), "Expunged"),
-        false => Done::new("Expunged"),
+    let done = match expunged.uids.is_empty() {
+        true => Done::new("Expunged"),
+        false => context.took_out("Expunged", expunged.modseq),
     };
     Ok(context.limited(done, limited))
 }

@@ -1,6 +1,6 @@
 //! MOVE and UID MOVE (RFC 9051 §6.4.8): one commit, in which messages come and go.
 
-use columba_wire::{Code, MessageSet, Numbering, RawMailbox, Status};
+use columba_wire::{MessageSet, Numbering, RawMailbox, Status};
 
 use super::copy::{copy_uid, no_target, target};
 use crate::context::Context;
@@ -28,11 +28,7 @@ pub(super) async fn r#move(
         None => Ok(Done::new("There was nothing to move")),
         Some(code) => {
             context.printer().untagged(Status::Ok, Some(&code), "Moved");
-            // RFC 6851 §4.4: as EXPUNGE does. What left the mailbox did so by the state that is told before the answer.
-            let done = match context.state.enabled.condstore {
-                true => Done::with(Code::HighestModSeq(mailbox.snapshot().head.highest_modseq), "Moved"),
-                false => Done::new("Moved"),
-            };
+            let done = context.took_out("Moved", mailbox.snapshot().head.highest_modseq);
             Ok(context.limited(done, limited))
         }
     }

@@ -7,7 +7,7 @@ use super::append::append_uid;
 use super::copy::{no_target, target};
 use super::intake;
 use crate::context::Context;
-use crate::reply::{Done, Failure, Outcome};
+use crate::reply::{Failure, Outcome};
 
 pub(super) async fn replace(
     context: &mut Context<'_, '_>,
@@ -29,11 +29,7 @@ pub(super) async fn replace(
     context.own.arrived(target.id(), &appended.uids);
     // RFC 8508 §4.3: APPENDUID comes untagged, before the EXPUNGE that the sync at the end tells.
     context.printer().untagged(Status::Ok, Some(&append_uid(appended)), "The new message is there");
-    // RFC 8508 §4.5: what goes is told as UID EXPUNGE tells it (RFC 7162 §3.2.9).
-    Ok(match context.state.enabled.condstore {
-        true => Done::with(Code::HighestModSeq(mailbox.snapshot().head.highest_modseq), "Replaced"),
-        false => Done::new("Replaced"),
-    })
+    Ok(context.took_out("Replaced", mailbox.snapshot().head.highest_modseq))
 }
 
 /// The message that is to go, if it is there.

@@ -8,8 +8,9 @@ use columba_wire::{Code, GmLabel, MessageSet, Numbering, StoreAction};
 
 use super::copy::no_target;
 use crate::context::Context;
-use crate::gmail::{self, labels_of};
+use crate::gmail;
 use crate::reply::{Done, Failure, Outcome};
+use crate::sync::tell_begin;
 
 /// What is to be done to labels.
 pub(super) struct Change {
@@ -52,10 +53,14 @@ pub(super) async fn store_labels(
         plan.note(&places, mailbox.id(), record.uid, change.action, &named)?;
     }
     for (id, uids) in plan.added {
-        mailbox.copy(&uids, &*mail.mailbox(id).await.map_err(no_target)?).await.map_err(no_target)?;
+        let target = mail.mailbox(id).await.map_err(no_target)?;
+        let copied = context.working(|| None, mailbox.copy(&uids, &target)).await?.map_err(no_target)?;
+        context.own.arrived(id, &copied.to);
     }
     for (id, uids) in plan.removed {
-        mail.mailbox(id).await.map_err(no_target)?.remove(&uids).await?;
+        let place = mail.mailbox(id).await.map_err(no_target)?;
+        let removed = context.working(|| None, place.remove(&uids)).await??;
+        context.own.expunged(id, &removed.uids);
     }
     if !change.silent {
         tell(context, &uids, numbering == Numbering::Uid).await?;
@@ -98,18 +103,15 @@ impl Plan {
 /// The labels as they are now.
 async fn tell(context: &mut Context<'_, '_>, uids: &UidSet, with_uid: bool) -> Result<(), Failure> {
     let (mail, mailbox) = (context.mail()?, context.mailbox()?);
-    let uid_only = context.state.enabled.uid_only;
+    let enabled = context.state.enabled;
     for record in mailbox.snapshot().records_in(uids) {
-        let places = gmail::places(&mail, record.message).await?;
-        let labels = labels_of(&mail.tree(), places.into_keys().filter(|id| *id != mailbox.id()));
-        let Some(seq) = context.selected()?.view.seq(record.uid) else { continue };
-        let mut printer = context.printer();
-        printer.fetch_begin(seq, record.uid);
-        if with_uid && !uid_only {
-            printer.fetch_uid(record.uid);
+        let labels = gmail::labels(&mail, mailbox.id(), record.message).await?;
+        let (selected, channel) = context.selected_and_channel()?;
+        let mut printer = channel.printer(enabled.print_mode());
+        if tell_begin(selected, record, &mut printer, enabled, with_uid) {
+            printer.fetch_gm_labels(labels.system, labels.names.iter().map(|name| name.as_str()));
+            printer.fetch_end();
         }
-        printer.fetch_gm_labels(labels.system, labels.names.iter().map(|name| name.as_str()));
-        printer.fetch_end();
         context.relieve().await?;
     }
     Ok(())

@@ -31,8 +31,18 @@ pub(crate) struct Labels {
     pub(crate) names: Vec<MailboxName>,
 }
 
+/// The labels of a message, but for the one of the mailbox that is selected, which goes without saying.
+pub(crate) async fn labels(
+    mail: &Arc<AccountStore>,
+    selected: MailboxId,
+    message: MessageId,
+) -> Result<Labels, Failure> {
+    let places = places(mail, message).await?;
+    Ok(labels_of(&mail.tree(), places.into_keys().filter(|id| *id != selected)))
+}
+
 /// The labels that mailboxes stand for.
-pub(crate) fn labels_of(tree: &Tree, mailboxes: impl IntoIterator<Item = MailboxId>) -> Labels {
+fn labels_of(tree: &Tree, mailboxes: impl IntoIterator<Item = MailboxId>) -> Labels {
     let mut labels = Labels::default();
     for name in mailboxes.into_iter().filter_map(|id| tree.name_of(id)) {
         let uses = tree.get(name).map_or(&[][..], |entry| &entry.uses);

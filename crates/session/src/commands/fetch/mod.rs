@@ -7,7 +7,7 @@ mod preview;
 use std::sync::Arc;
 
 use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
-use columba_types::{DateTime, Flag, MailboxId, ModSeq, SystemFlags, UidSet, limits};
+use columba_types::{DateTime, Flag, ModSeq, SystemFlags, UidSet, limits};
 use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PrintMode, Printer};
 use tracing::{error, warn};
 
@@ -249,7 +249,7 @@ async fn fetch_messages(
             Err(failure) => return Err(failure),
         };
         let labels = match wanted.items.contains(&FetchItem::GmLabels) {
-            true => labels(mail, snapshot.head.mailbox, record).await?,
+            true => gmail::labels(mail, snapshot.head.mailbox, record.message).await?,
             false => Labels::default(),
         };
         let (selected, channel) = context.selected_and_channel()?;
@@ -275,12 +275,6 @@ async fn read(
         preview::work_out(mail, message).await?;
     }
     body::pieces(mail, message, wanted.items, wanted.mode).await
-}
-
-/// The labels of a message, but for the one of the mailbox it is fetched from, which goes without saying.
-async fn labels(mail: &Arc<AccountStore>, selected: MailboxId, record: &Record) -> Result<Labels, Failure> {
-    let places = gmail::places(mail, record.message).await?;
-    Ok(gmail::labels_of(&mail.tree(), places.into_keys().filter(|id| *id != selected)))
 }
 
 /// What was read of a message beside its record.
