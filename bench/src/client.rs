@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::Failure;
 use crate::Layers;
-use crate::server::{PASSWORD, Server};
+use crate::peer::{PASSWORD, Peer};
 
 trait Both: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Both for T {}
@@ -28,9 +28,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(server: &Server, layers: Layers) -> Result<Self, Failure> {
+    pub(crate) fn new(server: &dyn Peer, layers: Layers) -> Result<Self, Failure> {
+        let server = server.addresses()?;
         let address = if layers.has_tls() { server.tls } else { server.plain };
-        let tls = layers.has_tls().then(|| connector(server.certificate.clone())).transpose()?;
+        let tls = layers.has_tls().then(|| connector(server.certificate)).transpose()?;
         Ok(Self { address, tls, layers })
     }
 

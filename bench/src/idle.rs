@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::client::Door;
 use crate::crowd::{Seat, fill, gather};
-use crate::server::{Server, account};
+use crate::peer::{Columba, Peer, account, rest};
+use crate::place::Place;
 use crate::{Failure, Layers};
 
 #[derive(Args, Debug)]
@@ -31,8 +32,9 @@ pub(crate) struct Idle {
 impl Idle {
     pub(crate) async fn measure(&self, program: &Path, as_json: bool) -> Result<(), Failure> {
         let accounts = self.accounts.max(1);
-        let server = Server::start(program, accounts).await?;
-        let empty = server.memory_at_rest().await?;
+        let mut server = Columba::new(program, Place::new(None, "columba")?, accounts)?;
+        server.start()?;
+        let empty = rest(server.root()?).await?;
         let door = Door::new(&server, self.layers)?;
         for number in 0..accounts {
             let mut first = door.enter(number, &account(number)).await?;
@@ -40,7 +42,7 @@ impl Idle {
         }
         let seat = |number| Seat { account: account(number % accounts), mailbox: "INBOX" };
         let there = gather(&door, (0..self.connections).map(seat).collect(), self.fetch).await?;
-        let full = server.memory_at_rest().await?;
+        let full = rest(server.root()?).await?;
         let each = full.saturating_sub(empty) / self.connections.max(1) as u64;
         if as_json {
             let document = json!({
@@ -59,6 +61,6 @@ impl Idle {
             );
         }
         drop(there);
-        server.stop().await
+        server.stop()
     }
 }

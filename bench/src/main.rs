@@ -4,8 +4,12 @@
 mod client;
 mod crowd;
 mod idle;
+#[allow(dead_code, reason = "the scenarios that use all of it follow")]
+mod peer;
+mod place;
 mod push;
-mod server;
+#[allow(dead_code, reason = "the scenarios that use it follow")]
+mod record;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -11,7 +11,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, Door};
 use crate::crowd::{Seat, append, gather};
-use crate::server::{Server, account};
+use crate::peer::{Columba, Peer, account};
+use crate::place::Place;
 use crate::{Failure, Layers};
 
 /// How long a device may wait for what it has to be told before the measurement counts as failed.
@@ -59,7 +60,8 @@ struct Measured {
 
 impl Push {
     pub(crate) async fn measure(&self, program: &Path, as_json: bool) -> Result<(), Failure> {
-        let server = Server::start(program, self.accounts.max(1) + 1).await?;
+        let mut server = Columba::new(program, Place::new(None, "columba")?, self.accounts.max(1) + 1)?;
+        server.start()?;
         let door = Door::new(&server, self.layers)?;
         let mut author = door.enter(0, &account(0)).await?;
         let watching = self.watching.unwrap_or(self.idle).min(self.idle);
@@ -75,7 +77,7 @@ impl Push {
         let measured = self.appends(&mut author, watching, &mut told).await?;
         self.report(&measured, watching, as_json);
         drop(crowd);
-        server.stop().await
+        server.stop()
     }
 
     async fn appends(
