@@ -6,10 +6,12 @@ mod crowd;
 mod idle;
 #[allow(dead_code, reason = "the scenarios that use all of it follow")]
 mod peer;
+mod peers;
 mod place;
 mod push;
 #[allow(dead_code, reason = "the scenarios that use it follow")]
 mod record;
+mod setup;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +39,10 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Install the servers that Columba is compared with, from Debian's packages (root or sudo)
+    Setup(setup::Setup),
+    /// The servers that can be measured, and whether each works here
+    Peers(peers::Peers),
     /// Memory of the server for each connection that is logged in, has a mailbox selected and idles
     Idle(idle::Idle),
     /// Time from the OK of an APPEND to the EXISTS on every other connection
@@ -94,6 +100,8 @@ fn main() -> ExitCode {
     };
     let measured = runtime.block_on(async {
         match &cli.command {
+            Command::Setup(setup) => setup.install(),
+            Command::Peers(peers) => peers.show(&cli.server),
             Command::Idle(idle) => idle.measure(&cli.server, cli.json).await,
             Command::Push(push) => push.measure(&cli.server, cli.json).await,
         }

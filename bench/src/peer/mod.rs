@@ -2,6 +2,9 @@
 //! What is measured of them is not known here.
 
 mod columba;
+mod cyrus;
+mod dovecot;
+mod guest;
 mod processes;
 
 use std::net::SocketAddr;
@@ -10,7 +13,10 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 
 use crate::Failure;
+use crate::place::Place;
 pub(crate) use columba::Columba;
+use cyrus::Cyrus;
+use dovecot::{Dovecot, Setting};
 pub(crate) use processes::{Used, rest};
 
 /// The password of every account.
@@ -19,6 +25,37 @@ pub(crate) const PASSWORD: &str = "secret";
 /// The name of an account by its number.
 pub(crate) fn account(number: usize) -> String {
     format!("user{number}")
+}
+
+/// Every server in every setting, by name, with a line about it. `dovecot` alone is `dovecot-sdbox`.
+pub(crate) const PEERS: [(&str, &str); 7] = [
+    ("columba", "the program that --server names"),
+    ("dovecot-sdbox", "sdbox, its quickest store; every change is on disk before its OK (mail_fsync = always)"),
+    ("dovecot-maildir", "a file per message; every change is on disk before its OK"),
+    ("dovecot-default", "sdbox as it comes (mail_fsync = optimized): changes of flags are not synced"),
+    ("dovecot-hibernate", "sdbox; connections that idle for two seconds are handed to one process"),
+    ("dovecot-argon2id", "sdbox; passwords are hashed at Columba's cost"),
+    ("cyrus", "twoskip databases; every change is on disk before its OK, as it always is"),
+];
+
+/// Prepares a server by its name in [`PEERS`], with that many accounts, below `keep` or in a directory that will be gone.
+/// `program` is Columba's.
+pub(crate) fn open(name: &str, program: &Path, keep: Option<&Path>, accounts: usize) -> Result<Box<dyn Peer>, Failure> {
+    let name = if name == "dovecot" { "dovecot-sdbox" } else { name };
+    let place = || Place::new(keep, name);
+    if name == "columba" {
+        return Ok(Box::new(Columba::new(program, place()?, accounts)?));
+    }
+    if name == "cyrus" {
+        return Ok(Box::new(Cyrus::new(place()?, accounts)?));
+    }
+    match Setting::ALL.into_iter().find(|setting| setting.name() == name) {
+        Some(setting) => Ok(Box::new(Dovecot::new(setting, place()?, accounts)?)),
+        None => {
+            let known: Vec<&str> = PEERS.iter().map(|(name, _)| *name).collect();
+            Err(format!("no peer {name}; there are {}", known.join(", ")).into())
+        }
+    }
 }
 
 /// Where a running server listens. They are the same for as long as it runs, and may be others after a restart.
