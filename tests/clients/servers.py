@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 PASSWORD = "correct horse battery"
 START_SECONDS = 60
 STOP_SECONDS = 20
+NOBODY = 65534
 
 
 @dataclass
@@ -197,6 +198,10 @@ class Columba(Server):
 
     def start(self):
         first = not self.data.exists()
+        if first and os.geteuid() == 0:
+            # Started as root, the server becomes whoever owns its data.
+            self.data.mkdir(mode=0o700)
+            os.chown(self.data, NOBODY, NOBODY)
         argv = [self.binary, "quickstart", "--json", "--data", self.data]
         if first:
             argv += ["--account", "bob", "--password-stdin"]
@@ -395,11 +400,10 @@ class Dovecot(Server):
                 time.sleep(0.02)
 
     def prepare(self):
-        nobody = 65534
         (self.directory / "home").mkdir()
-        os.chown(self.directory / "home", nobody, nobody)
+        os.chown(self.directory / "home", NOBODY, NOBODY)
         self.configuration.write_text(
-            DOVECOT.format(d=self.directory, uid=nobody, gid=nobody, port=self.port, tls_port=self.tls_port)
+            DOVECOT.format(d=self.directory, uid=NOBODY, gid=NOBODY, port=self.port, tls_port=self.tls_port)
         )
         self_signed(self.certificate, self.directory / "key.pem")
         # Dovecot looks for changes of the file only once a second, so all accounts are there from the start.

@@ -14,10 +14,13 @@ mod config;
 mod failure;
 mod formats;
 mod guide;
+mod handed;
 mod output;
 mod password_entry;
 mod place;
+mod privileges;
 mod progress;
+mod runtime;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -50,9 +53,7 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<(), Failure> {
     start_logging(&cli)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("no threads can be started: {error}")))?;
-    runtime.block_on(commands::run(cli))
+    commands::run(cli)
 }
 
 fn start_logging(cli: &Cli) -> Result<(), Failure> {

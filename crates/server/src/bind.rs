@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener as StdTcpListener};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
@@ -80,11 +80,52 @@ impl From<io::Error> for BindReason {
     }
 }
 
-/// A bound socket that nobody accepts from yet.
+/// A bound socket that nobody accepts from yet, and that no runtime knows.
+#[derive(Debug)]
+enum BoundSocket {
+    Tcp(StdTcpListener),
+    Unix(StdUnixListener, Option<SocketFile>),
+}
+
+/// A socket that whoever started the process bound for it (sd_listen_fds(3)).
+#[derive(Debug)]
+pub enum HandedSocket {
+    /// An IP address and a port.
+    Tcp(StdTcpListener),
+    /// A Unix socket; its file belongs to whoever bound it.
+    Unix(StdUnixListener),
+}
+
+/// A socket to accept from.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, #[expect(dead_code, reason = "held for what it does when dropped")] SocketFile),
+    Unix(UnixListener, #[expect(dead_code, reason = "held for what it does when dropped")] Option<SocketFile>),
+}
+
+impl BoundSocket {
+    /// Within a tokio runtime.
+    fn listen(self) -> io::Result<Listener> {
+        Ok(match self {
+            Self::Tcp(socket) => Listener::Tcp(TcpListener::from_std(socket)?),
+            Self::Unix(socket, file) => Listener::Unix(UnixListener::from_std(socket)?, file),
+        })
+    }
+}
+
+impl HandedSocket {
+    fn bound(self) -> io::Result<BoundSocket> {
+        Ok(match self {
+            Self::Tcp(socket) => {
+                socket.set_nonblocking(true)?;
+                BoundSocket::Tcp(socket)
+            }
+            Self::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                BoundSocket::Unix(socket, None)
+            }
+        })
+    }
 }
 
 /// The file of a Unix socket, removed when dropped, unless another server has put its own there since.
@@ -110,37 +151,40 @@ fn inode(path: &Path) -> Option<u64> {
 #[derive(Debug)]
 pub struct Bound {
     pub(crate) config: Config,
-    pub(crate) listeners: Vec<(ListenerConfig, Listener)>,
+    listeners: Vec<(ListenerConfig, BoundSocket)>,
     pub(crate) tls: Arc<Tls>,
     tls_error: Option<TlsError>,
 }
 
 impl Server {
-    /// Binds every listener and reads the certificate. Must run within a tokio runtime. A certificate that cannot be
-    /// used is no error here: see [`Bound::tls_error`].
+    /// Binds every listener and reads the certificate, as root where that is needed, and without starting a thread. Sockets
+    /// that are there already come in `handed`. A certificate that cannot be used is no error here: see
+    /// [`Bound::tls_error`].
     ///
     /// # Errors
     /// Every listener that cannot be had; none is bound then.
-    pub async fn bind(config: Config) -> Result<Bound, BindError> {
+    pub fn bind(config: Config, handed: Vec<(ListenerConfig, HandedSocket)>) -> Result<Bound, BindError> {
         raise_file_limit();
         let (mut listeners, mut failures) = (Vec::new(), Vec::new());
+        let mut keep = |listener: ListenerConfig, bound: Result<BoundSocket, BindReason>| match bound {
+            Ok(bound) => listeners.push((listener, bound)),
+            Err(reason) => failures.push(ListenerError { listener, reason }),
+        };
         for listener in &config.listeners {
             let bound = match &listener.address {
-                Address::Tcp(address) => bind_tcp(*address, &config.listeners).map(Listener::Tcp),
+                Address::Tcp(address) => bind_tcp(*address, &config.listeners).map(BoundSocket::Tcp),
                 Address::Unix(path) => bind_unix(path),
             };
-            match bound {
-                Ok(bound) => listeners.push((listener.clone(), bound)),
-                Err(reason) => failures.push(ListenerError { listener: listener.clone(), reason }),
-            }
+            keep(listener.clone(), bound);
+        }
+        for (listener, socket) in handed {
+            keep(listener, socket.bound().map_err(BindReason::from));
         }
         if !failures.is_empty() {
             return Err(BindError { failures });
         }
         let tls = Arc::new(Tls::new(config.tls.clone()));
-        let reading = Arc::clone(&tls);
-        let read = tokio::task::spawn_blocking(move || reading.reload()).await;
-        let tls_error = read.ok().and_then(Result::err);
+        let tls_error = tls.reload().err();
         Ok(Bound { config, listeners, tls, tls_error })
     }
 }
@@ -148,9 +192,9 @@ impl Server {
 impl Bound {
     /// Each listener with the address it really has (port 0 is exchanged for the one the system chose).
     pub fn addresses(&self) -> Vec<(ListenerConfig, Address)> {
-        let actual = |listener: &Listener, configured: &Address| match listener {
-            Listener::Tcp(socket) => socket.local_addr().map_or_else(|_| configured.clone(), Address::Tcp),
-            Listener::Unix(..) => configured.clone(),
+        let actual = |listener: &BoundSocket, configured: &Address| match listener {
+            BoundSocket::Tcp(socket) => socket.local_addr().map_or_else(|_| configured.clone(), Address::Tcp),
+            BoundSocket::Unix(..) => configured.clone(),
         };
         self.listeners.iter().map(|(config, socket)| (config.clone(), actual(socket, &config.address))).collect()
     }
@@ -162,9 +206,15 @@ impl Bound {
     }
 
     /// Begins to serve. Must run within a tokio runtime.
-    pub fn start(self, store: Store) -> Running {
+    ///
+    /// # Errors
+    /// The runtime cannot take a socket.
+    pub fn start(self, store: Store) -> io::Result<Running> {
         self.log_addresses();
-        Running::start(self, store)
+        let Self { config, listeners, tls, .. } = self;
+        let listen = |(listener, socket): (ListenerConfig, BoundSocket)| Ok((listener, socket.listen()?));
+        let listeners = listeners.into_iter().map(listen).collect::<io::Result<Vec<_>>>()?;
+        Ok(Running::start(config, listeners, tls, store))
     }
 
     fn log_addresses(&self) {
@@ -192,7 +242,7 @@ fn raise_file_limit() {
     }
 }
 
-fn bind_tcp(address: SocketAddr, all: &[ListenerConfig]) -> Result<TcpListener, BindReason> {
+fn bind_tcp(address: SocketAddr, all: &[ListenerConfig]) -> Result<StdTcpListener, BindReason> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
     // A restart need not wait for the connections of the server before.
     socket.set_reuse_address(true)?;
@@ -205,16 +255,16 @@ fn bind_tcp(address: SocketAddr, all: &[ListenerConfig]) -> Result<TcpListener, 
     }
     socket.bind(&address.into())?;
     socket.listen(limits::LISTEN_BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into())?)
+    Ok(socket.into())
 }
 
-fn bind_unix(path: &Path) -> Result<Listener, BindReason> {
+fn bind_unix(path: &Path) -> Result<BoundSocket, BindReason> {
     clear_stale_socket(path)?;
     let socket = StdUnixListener::bind(path)?;
     let file = SocketFile { path: path.to_owned(), inode: inode(path) };
     fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
     socket.set_nonblocking(true)?;
-    Ok(Listener::Unix(UnixListener::from_std(socket)?, file))
+    Ok(BoundSocket::Unix(socket, Some(file)))
 }
 
 /// Removes the socket of a server that ended without removing it; one that answers is left alone.
@@ -244,12 +294,12 @@ mod tests {
         Config { listeners, ..Config::default() }
     }
 
-    #[tokio::test]
-    async fn port_zero_becomes_a_real_one_and_a_taken_one_is_named() {
-        let bound = Server::bind(config(&["127.0.0.1:0"])).await.unwrap();
+    #[test]
+    fn port_zero_becomes_a_real_one_and_a_taken_one_is_named() {
+        let bound = Server::bind(config(&["127.0.0.1:0"]), Vec::new()).unwrap();
         let (_, taken) = bound.addresses().remove(0);
         assert_ne!(taken, "127.0.0.1:0".parse().unwrap());
-        let error = Server::bind(config(&["127.0.0.1:0", &taken.to_string()])).await.unwrap_err();
+        let error = Server::bind(config(&["127.0.0.1:0", &taken.to_string()]), Vec::new()).unwrap_err();
         assert_eq!(error.failures.len(), 1);
         assert!(matches!(error.failures[0].reason, BindReason::Taken));
         assert_eq!(
@@ -258,36 +308,36 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn both_wildcards_share_a_port() {
+    #[test]
+    fn both_wildcards_share_a_port() {
         let free = std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
         let both = [format!("[::]:{free}"), format!("0.0.0.0:{free}")];
-        Server::bind(config(&[&both[0], &both[1]])).await.unwrap();
-        Server::bind(config(&[&both[1], &both[0]])).await.unwrap();
+        Server::bind(config(&[&both[0], &both[1]]), Vec::new()).unwrap();
+        Server::bind(config(&[&both[1], &both[0]]), Vec::new()).unwrap();
     }
 
-    #[tokio::test]
-    async fn a_socket_file_left_behind_is_replaced_and_a_live_one_is_not() {
+    #[test]
+    fn a_socket_file_left_behind_is_replaced_and_a_live_one_is_not() {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("lmtp");
         drop(StdUnixListener::bind(&path).unwrap());
         assert!(path.exists());
         let text = format!("unix:{}", path.display());
-        let bound = Server::bind(config(&[&text])).await.unwrap();
+        let bound = Server::bind(config(&[&text]), Vec::new()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
-        let error = Server::bind(config(&[&text])).await.unwrap_err();
+        let error = Server::bind(config(&[&text]), Vec::new()).unwrap_err();
         assert!(matches!(error.failures[0].reason, BindReason::Taken));
         drop(bound);
         assert!(!path.exists());
         fs::write(&path, "precious").unwrap();
-        let error = Server::bind(config(&[&text])).await.unwrap_err();
+        let error = Server::bind(config(&[&text]), Vec::new()).unwrap_err();
         assert!(matches!(error.failures[0].reason, BindReason::NotASocket));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 
-    #[tokio::test]
-    async fn a_missing_directory_is_told() {
-        let error = Server::bind(config(&["unix:/nonexistent/lmtp"])).await.unwrap_err();
+    #[test]
+    fn a_missing_directory_is_told() {
+        let error = Server::bind(config(&["unix:/nonexistent/lmtp"]), Vec::new()).unwrap_err();
         assert!(error.to_string().contains("No such file or directory"), "{error}");
     }
 }

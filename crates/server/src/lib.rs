@@ -23,12 +23,12 @@ mod tls;
 mod transport;
 
 pub use address::{Address, InvalidAddress};
-pub use bind::{BindError, BindReason, Bound, ListenerError};
+pub use bind::{BindError, BindReason, Bound, HandedSocket, ListenerError};
 pub use columba_types::{InvalidNetwork, Network};
 pub use config::{Config, ListenerConfig, Protocol, TlsFiles, TlsMode};
 pub use registry::{ConnectionInfo, Counters};
 pub use running::Running;
-pub use tls::TlsError;
+pub use tls::{TlsError, directories_to};
 
 /// The server, before it has anything: see [`Server::bind`].
 #[derive(Debug)]

@@ -12,9 +12,10 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::accept::{Shared, accept};
-use crate::bind::Bound;
+use crate::bind::Listener;
+use crate::config::{Config, ListenerConfig};
 use crate::registry::{AccountGate, ConnectionInfo, Counters, Limits, Registry};
-use crate::tls::{TlsError, watch};
+use crate::tls::{Tls, TlsError, watch};
 
 /// A server that serves. Dropping it ends it at once; [`Running::shutdown`] does it politely.
 #[derive(Debug)]
@@ -25,8 +26,12 @@ pub struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(bound: Bound, store: Store) -> Self {
-        let Bound { config, listeners, tls, .. } = bound;
+    pub(crate) fn start(
+        config: Config,
+        listeners: Vec<(ListenerConfig, Listener)>,
+        tls: Arc<Tls>,
+        store: Store,
+    ) -> Self {
         let registry = Registry::new(Limits {
             connections: config.connections,
             per_address: config.connections_per_address,

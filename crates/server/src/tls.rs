@@ -20,6 +20,7 @@ use tracing::{error, info};
 
 use crate::TlsFiles;
 
+pub use watch::directories_to;
 pub(crate) use watch::watch;
 
 /// Why certificate and key cannot be used.

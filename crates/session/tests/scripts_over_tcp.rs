@@ -48,9 +48,9 @@ impl ServerGround {
         };
         let store = self.mail.store().clone();
         let (running, addresses) = self.runtime.block_on(async {
-            let bound = Server::bind(config).await?;
+            let bound = Server::bind(config, Vec::new())?;
             let addresses: Vec<Address> = bound.addresses().into_iter().map(|(_, address)| address).collect();
-            Ok::<_, Refusal>((bound.start(store), addresses))
+            Ok::<_, Refusal>((bound.start(store)?, addresses))
         })?;
         let [Address::Tcp(usual), Address::Tcp(labels)] = addresses[..] else {
             return Err(Refusal::Failed("not two TCP addresses".into()));

@@ -142,13 +142,14 @@ impl DataDir {
         written.map_err(|e| OpenError::io(&new, &e))
     }
 
-    // A directory whose making was cut short has these and no format file.
+    // A directory whose making was cut short has these and no format file. The last ones a server puts there before it
+    // opens what is stored.
     fn refuse_foreign(&self) -> Result<(), OpenError> {
         let entries = std::fs::read_dir(&self.path).map_err(|e| OpenError::io(&self.path, &e))?;
         for entry in entries {
             let name = entry.map_err(|e| OpenError::io(&self.path, &e))?.file_name();
             let name = name.to_string_lossy().into_owned();
-            let ours = ["shards", "segments", "incoming", LOCK_FILE, FORMAT_FILE_NEW];
+            let ours = ["shards", "segments", "incoming", LOCK_FILE, FORMAT_FILE_NEW, "tls", "admin.sock", "lmtp"];
             if !ours.contains(&name.as_str()) {
                 return Err(OpenError::Foreign { dir: self.path.clone(), found: name });
             }

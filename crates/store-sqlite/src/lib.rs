@@ -72,16 +72,33 @@ impl Opened {
     }
 }
 
+/// A data directory that nobody else may open as long as this is kept; nothing in it has been read.
+#[derive(Debug)]
+pub struct Claim(data_dir::DataDir);
+
+/// Claims the data directory `dir`, making it when there is none or it is empty. Starts no thread, so that a server can do
+/// it while it is still root.
+pub fn claim(dir: &Path, shards_if_new: usize) -> Result<Claim, OpenError> {
+    data_dir::DataDir::open(dir, shards_if_new).map(Claim)
+}
+
 /// Opens the data directory `dir`, making it when there is none or it is empty, and recovers what a crash left.
 ///
 /// Blocks while it reads; call it before serving anybody. Dropping the engine and the blobs finishes what was
 /// submitted and ends their threads, which blocks too.
 pub fn open(dir: &Path, options: SqliteOptions) -> Result<Opened, OpenError> {
-    let Durability::Full = options.durability;
-    let dir = Arc::new(data_dir::DataDir::open(dir, options.shards)?);
-    let readers = options.readers.max(1);
-    let (engine, accounts) = engine::SqliteEngine::open(Arc::clone(&dir), readers)?;
-    let shards = engine::shard_files(&dir);
-    let blobs = segments::SegmentBlobs::open(dir, accounts, readers)?;
-    Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs), shards })
+    claim(dir, options.shards)?.open(options)
+}
+
+impl Claim {
+    /// [`open`]s it.
+    pub fn open(self, options: SqliteOptions) -> Result<Opened, OpenError> {
+        let Durability::Full = options.durability;
+        let dir = Arc::new(self.0);
+        let readers = options.readers.max(1);
+        let (engine, accounts) = engine::SqliteEngine::open(Arc::clone(&dir), readers)?;
+        let shards = engine::shard_files(&dir);
+        let blobs = segments::SegmentBlobs::open(dir, accounts, readers)?;
+        Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs), shards })
+    }
 }

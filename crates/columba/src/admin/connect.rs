@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use columba_confine::{User, give_to};
 use columba_store::{Options, Store, SystemClock};
-use columba_store_sqlite::{OpenError, SqliteOptions};
+use columba_store_sqlite::{Claim, OpenError, SqliteOptions};
 use columba_types::AccountId;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::UnixStream;
@@ -153,26 +154,33 @@ pub(crate) async fn connect(config: &Config, missing: Missing) -> Result<Connect
                 connection => return connection?.of_this_version(),
             }
         } else {
-            match open_store(config).await {
-                Ok(store) => return local(store).await,
-                Err(OpenFailure::InUse(_)) if started.elapsed() < PATIENCE => {}
-                Err(OpenFailure::InUse(what)) => {
+            match claimed(config) {
+                Ok(claim) => return local(open_store(config, claim).await?, config).await,
+                Err(ClaimFailure::InUse(_)) if started.elapsed() < PATIENCE => {}
+                Err(ClaimFailure::InUse(what)) => {
                     let hint = "it does not answer commands: another command at work, or a server that starts or stops; \
                                 wait for it, or end it";
                     return Err(Failure::new(what).hint(hint));
                 }
-                Err(OpenFailure::Other(failure)) => return Err(failure),
+                Err(ClaimFailure::Other(failure)) => return Err(failure),
             }
         }
         tokio::time::sleep(BETWEEN_TRIES).await;
     }
 }
 
-async fn local(store: Store) -> Result<Connection, Failure> {
+async fn local(store: Store, config: &Config) -> Result<Connection, Failure> {
     let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+    let data = config.data.clone();
     let executing = tokio::spawn(async move {
         let barring: Arc<dyn Barring> = Arc::new(Nobody);
-        execute(&store, &barring, theirs).await
+        let executed = execute(&store, &barring, theirs).await;
+        drop(store);
+        // What root made in it would else be closed to the server.
+        match User::owner_of(&data) {
+            Ok(Some(owner)) if User::may_change() => executed.and(give_to(&owner, &data).map(drop)),
+            _ => executed,
+        }
     });
     Connection::over(ours, Some(executing)).await
 }
@@ -184,30 +192,43 @@ impl Barring for Nobody {
     fn bar(&self, _account: AccountId) {}
 }
 
-/// Why a store was not opened.
+/// Why a data directory was not claimed.
 #[derive(Debug)]
-pub(crate) enum OpenFailure {
+enum ClaimFailure {
     /// Somebody has it.
     InUse(String),
     Other(Failure),
 }
 
-/// Opens the store of that configuration; this process has it alone then.
-pub(crate) async fn open_store(config: &Config) -> Result<Store, OpenFailure> {
-    let (data, shards) = (config.data.clone(), config.store.shards);
-    let opened = tokio::task::spawn_blocking(move || {
-        columba_store_sqlite::open(&data, SqliteOptions { shards, ..SqliteOptions::default() })
-    });
+fn claimed(config: &Config) -> Result<Claim, ClaimFailure> {
+    columba_store_sqlite::claim(&config.data, config.store.shards).map_err(|error| match error {
+        OpenError::InUse { .. } => ClaimFailure::InUse(error.to_string()),
+        error => ClaimFailure::Other(cannot_open(&config.data, &error)),
+    })
+}
+
+/// Claims the data directory of that configuration for a server; this process has it alone then.
+pub(crate) fn claim(config: &Config) -> Result<Claim, Failure> {
+    claimed(config).map_err(|failure| match failure {
+        ClaimFailure::InUse(what) => {
+            Failure::new(what).hint("is it serving already? end that one, or choose another --data")
+        }
+        ClaimFailure::Other(failure) => failure,
+    })
+}
+
+/// Opens the store of a data directory that was claimed.
+pub(crate) async fn open_store(config: &Config, claim: Claim) -> Result<Store, Failure> {
+    let opened = tokio::task::spawn_blocking(move || claim.open(SqliteOptions::default()));
     let opened = match opened.await {
         Ok(Ok(opened)) => opened,
-        Ok(Err(error @ OpenError::InUse { .. })) => return Err(OpenFailure::InUse(error.to_string())),
-        Ok(Err(error)) => return Err(OpenFailure::Other(cannot_open(&config.data, &error))),
-        Err(error) => return Err(OpenFailure::Other(cannot_open(&config.data, &error))),
+        Ok(Err(error)) => return Err(cannot_open(&config.data, &error)),
+        Err(error) => return Err(cannot_open(&config.data, &error)),
     };
     let first_mailboxes = config.mailboxes.0.iter().map(|(special_use, name)| (name.clone(), *special_use)).collect();
     let options = Options { keep_expunged: config.store.keep_expunged, first_mailboxes, ..Options::default() };
     let store = Store::open(opened.engine, opened.blobs, Arc::new(SystemClock), options).await;
-    store.map_err(|error| OpenFailure::Other(cannot_open(&config.data, &error)))
+    store.map_err(|error| cannot_open(&config.data, &error))
 }
 
 fn cannot_open(data: &Path, error: &dyn std::fmt::Display) -> Failure {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,12 +22,16 @@ const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
 /// The bound socket. Only who owns the store binds it, so that one found there is nobody's.
 #[derive(Debug)]
 pub(crate) struct AdminSocket {
-    listener: UnixListener,
-    path: PathBuf,
+    listener: StdUnixListener,
+    file: SocketFile,
 }
 
+/// The file of the socket, removed when dropped.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
 impl AdminSocket {
-    /// Binds it, for the owner alone. The data directory keeps others away already while it is being bound.
+    /// Binds it, for the owner alone, and starts nothing. The data directory keeps others away already while it is being bound.
     ///
     /// # Errors
     /// When it cannot be bound; the path may be too long for a socket (107 octets).
@@ -34,22 +39,28 @@ impl AdminSocket {
         let path = data.join(SOCKET_NAME);
         let bound = match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => UnixListener::bind(&path),
+            _ => StdUnixListener::bind(&path),
         };
         let failed = |error: std::io::Error| {
             Failure::new(format!("the socket {} cannot be made: {error}", path.display()))
                 .hint("a data directory with a shorter path, on a file system that has sockets, will do")
         };
         let listener = bound.map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, file: SocketFile(path) })
     }
 
     /// Serves commands, until dropped.
     pub(crate) async fn serve(self, store: Store, barring: Arc<dyn Barring>) {
+        let Self { listener, file: _file } = self;
+        let listener = match UnixListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "no administration command can be served"),
+        };
         let mut conversations = JoinSet::new();
         loop {
-            match self.listener.accept().await {
+            match listener.accept().await {
                 Ok((stream, _)) => {
                     let (store, barring) = (store.clone(), Arc::clone(&barring));
                     conversations.spawn(async move {
@@ -68,8 +79,8 @@ impl AdminSocket {
     }
 }
 
-impl Drop for AdminSocket {
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.0);
     }
 }

@@ -21,7 +21,7 @@ mod mailboxes;
 use columba_types::DateTime;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use connect::{Connection, FrameReader, FrameWriter, Missing, OpenFailure, connect, open_store};
+pub(crate) use connect::{Connection, FrameReader, FrameWriter, Missing, claim, connect, open_store};
 pub(crate) use execute::Barring;
 pub(crate) use frame::Frame;
 pub(crate) use listen::{AdminSocket, SOCKET_NAME};

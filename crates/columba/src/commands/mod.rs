@@ -12,29 +12,32 @@ mod verify;
 use serde_json::json;
 
 pub(crate) use quickstart::QuickAccount;
+pub(crate) use serve::server_listener;
 
 use crate::admin::{Connection, Missing, connect};
 use crate::cli::{Cli, Command, Place};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::place::configuration;
+use crate::runtime::in_runtime;
 
 /// Runs a command to its end.
 ///
 /// # Errors
 /// Why it did not do its work, or not all of it.
-pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let output = if cli.json { Output::Json } else { Output::Text };
     let place = cli.place;
     match cli.command {
-        Command::Quickstart(options) => quickstart::run(&place, options, output).await,
-        Command::Serve => serve::run(&place, output).await,
-        Command::Account(command) => account::run(&place, command, output).await,
-        Command::Mailbox(command) => mailbox::run(&place, command, output).await,
-        Command::Import(command) => import::run(&place, command, output).await,
-        Command::Export(command) => export::run(&place, command, output).await,
+        // A server gives up its privileges before the first thread of its runtime is there.
+        Command::Quickstart(options) => quickstart::run(&place, options, output),
+        Command::Serve => serve::run(&place, output),
+        Command::Account(command) => in_runtime(account::run(&place, command, output)),
+        Command::Mailbox(command) => in_runtime(mailbox::run(&place, command, output)),
+        Command::Import(command) => in_runtime(import::run(&place, command, output)),
+        Command::Export(command) => in_runtime(export::run(&place, command, output)),
         Command::Config(command) => config::run(&place, command, output),
-        Command::Verify => verify::run(&place, output).await,
+        Command::Verify => in_runtime(verify::run(&place, output)),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             output.print(&json!({ "name": "columba", "version": version }), &format!("columba {version}"));

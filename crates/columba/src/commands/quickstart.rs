@@ -9,8 +9,8 @@ use columba_store::{AccountChange, NewAccount, Store, StoreError};
 use columba_types::{DateTime, MailboxName};
 
 use super::account::hashed;
-use super::serve::{Serving, bind, has_ipv6, open};
-use crate::admin::AdminSocket;
+use super::serve::{Serving, bind, has_ipv6};
+use crate::admin::open_store;
 use crate::certificate;
 use crate::cli::{Place, Quickstart};
 use crate::config::{Address, Config, Listener, Protocol, TlsFiles, TlsMode};
@@ -19,8 +19,11 @@ use crate::guide::{Guide, Reachable, program, welcome};
 use crate::output::{Output, print};
 use crate::password_entry::{Entered, from_stdin, random};
 use crate::place::{QUICKSTART_DATA, absolute};
+use crate::privileges::{Ground, Usual};
+use crate::runtime::in_runtime;
 
-pub(super) async fn run(place: &Place, options: Quickstart, output: Output) -> Result<(), Failure> {
+/// Everything that only root may do comes first, and before any thread is started; then the runtime begins, confined.
+pub(super) fn run(place: &Place, options: Quickstart, output: Output) -> Result<(), Failure> {
     if place.config.is_some() {
         let hint = "use `columba serve --config FILE`, or leave --config away";
         return Err(Failure::new("quickstart has no configuration").hint(hint));
@@ -28,28 +31,31 @@ pub(super) async fn run(place: &Place, options: Quickstart, output: Output) -> R
     let chosen = if options.password_stdin { Some(from_stdin()?) } else { None };
     let data = absolute(place.data.as_deref().unwrap_or(Path::new(QUICKSTART_DATA)))?;
     let mut config = Config::defaults(data.clone());
-    let store = open(&config).await?;
+    let ground = Ground::claim(&config, Usual::Owner)?;
     let ports = choose_listeners(&mut config, &options);
     let addresses: Vec<IpAddr> = config.listeners.iter().filter_map(|l| tcp(&l.address)).map(|a| a.ip()).collect();
     let made = certificate::find_or_make(&data, &config.host_name, &addresses)?;
     config.tls = Some(TlsFiles { certificate: made.certificate.clone(), key: made.key });
     // Before the account: a password must not be made up and then lost because a port is taken.
-    let bound = bind(&config).await?;
+    let bound = bind(&config, Vec::new())?;
     if let Some(error) = bound.tls_error() {
         return Err(Failure::new(format!("the certificate cannot be used: {error}"))
             .hint(format!("remove {} and start again; a new one is made", data.join("tls").display())));
     }
-    let account = find_or_make_account(&store, &options, chosen).await?;
-    let reachable = Reachable::of(&bound.addresses());
-    let admin = AdminSocket::bind(&data)?;
-    let serving = Serving::start(bound, store, admin)?;
-    let guide = Guide { data, certificate: made.certificate, reachable, account, notes: ports, program: program() };
-    match output {
-        Output::Text => print(&guide.text()),
-        Output::Json => print(&guide.json()),
-    }
-    serving.until_told().await;
-    Ok(())
+    let (claim, admin) = ground.settle(&config)?;
+    in_runtime(async {
+        let store = open_store(&config, claim).await?;
+        let account = find_or_make_account(&store, &options, chosen).await?;
+        let reachable = Reachable::of(&bound.addresses());
+        let serving = Serving::start(bound, store, admin)?;
+        let guide = Guide { data, certificate: made.certificate, reachable, account, notes: ports, program: program() };
+        match output {
+            Output::Text => print(&guide.text()),
+            Output::Json => print(&guide.json()),
+        }
+        serving.until_told().await;
+        Ok(())
+    })
 }
 
 fn tcp(address: &Address) -> Option<SocketAddr> {

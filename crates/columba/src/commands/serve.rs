@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Weak};
 
-use columba_server::{Address, Bound, ListenerConfig, Running, Server, TlsMode};
+use columba_server::{Address, Bound, HandedSocket, ListenerConfig, Running, Server, TlsMode};
 use columba_store::Store;
 use columba_types::{AccountId, limits};
 use serde_json::json;
@@ -11,35 +11,43 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::admin::{AdminSocket, Barring, OpenFailure, open_store};
+use crate::admin::{AdminSocket, Barring, open_store};
 use crate::cli::Place;
 use crate::config::{self, Config, Protocol};
 use crate::failure::Failure;
+use crate::handed;
 use crate::output::{Output, print};
 use crate::place::configuration;
+use crate::privileges::{Ground, Usual};
+use crate::runtime::in_runtime;
 
-pub(super) async fn run(place: &Place, output: Output) -> Result<(), Failure> {
+/// Everything that only root may do comes first, and before any thread is started; then the runtime begins, confined.
+pub(super) fn run(place: &Place, output: Output) -> Result<(), Failure> {
     let mut config = configuration(place)?;
+    let handed = handed::take(&mut config)?;
     drop_ipv6_defaults(&mut config);
-    let store = open(&config).await?;
-    let bound = bind(&config).await?;
+    let ground = Ground::claim(&config, Usual::OwnerOrColumba)?;
+    let bound = bind(&config, handed)?;
     if let Some(error) = bound.tls_error() {
         warn!(%error, "the server starts without TLS");
     } else if config.tls.is_none() && config.auth.plaintext_networks.is_empty() {
         warn!("there is no [tls] and no auth.plaintext_networks: nobody can log in but over a Unix socket");
     }
-    let admin = AdminSocket::bind(&config.data)?;
-    let addresses = bound.addresses();
-    let serving = Serving::start(bound, store, admin)?;
-    let ready: Vec<String> = addresses.iter().map(|(listener, address)| describe(listener, address)).collect();
-    match output {
-        Output::Text => print(&format!("Ready: {}", ready.join(", "))),
-        Output::Json => {
-            print(&json!({ "ready": true, "data": config.data, "listeners": listeners(&addresses) }).to_string())
+    let (claim, admin) = ground.settle(&config)?;
+    in_runtime(async {
+        let store = open_store(&config, claim).await?;
+        let addresses = bound.addresses();
+        let serving = Serving::start(bound, store, admin)?;
+        let ready: Vec<String> = addresses.iter().map(|(listener, address)| describe(listener, address)).collect();
+        match output {
+            Output::Text => print(&format!("Ready: {}", ready.join(", "))),
+            Output::Json => {
+                print(&json!({ "ready": true, "data": config.data, "listeners": listeners(&addresses) }).to_string())
+            }
         }
-    }
-    serving.until_told().await;
-    Ok(())
+        serving.until_told().await;
+        Ok(())
+    })
 }
 
 fn describe(listener: &ListenerConfig, address: &Address) -> String {
@@ -78,19 +86,9 @@ pub(super) fn has_ipv6() -> bool {
     std::net::TcpListener::bind("[::1]:0").is_ok()
 }
 
-/// Opens the store for a server.
-pub(super) async fn open(config: &Config) -> Result<Store, Failure> {
-    open_store(config).await.map_err(|failure| match failure {
-        OpenFailure::InUse(what) => {
-            Failure::new(what).hint("is it serving already? end that one, or choose another --data")
-        }
-        OpenFailure::Other(failure) => failure,
-    })
-}
-
 /// Binds every listener.
-pub(super) async fn bind(config: &Config) -> Result<Bound, Failure> {
-    Server::bind(server_config(config)).await.map_err(|error| {
+pub(super) fn bind(config: &Config, handed: Vec<(ListenerConfig, HandedSocket)>) -> Result<Bound, Failure> {
+    Server::bind(server_config(config), handed).map_err(|error| {
         Failure::new(error.to_string())
             .hint("choose other addresses, end the other program, or start as root for ports below 1024")
     })
@@ -98,22 +96,6 @@ pub(super) async fn bind(config: &Config) -> Result<Bound, Failure> {
 
 fn server_config(config: &Config) -> columba_server::Config {
     let written = |text: &String| Some(text).filter(|text| !text.is_empty()).cloned();
-    let listener = |listener: &config::Listener| ListenerConfig {
-        protocol: match listener.protocol {
-            Protocol::Imap => columba_server::Protocol::Imap,
-            Protocol::Lmtp => columba_server::Protocol::Lmtp,
-        },
-        address: match &listener.address {
-            config::Address::Tcp(address) => Address::Tcp(*address),
-            config::Address::Unix(path) => Address::Unix(path.clone()),
-        },
-        x_gm_ext_1: listener.x_gm_ext_1,
-        tls: match listener.tls {
-            config::TlsMode::StartTls => TlsMode::StartTls,
-            config::TlsMode::Implicit => TlsMode::Implicit,
-            config::TlsMode::None => TlsMode::None,
-        },
-    };
     let tls = config
         .tls
         .as_ref()
@@ -121,7 +103,7 @@ fn server_config(config: &Config) -> columba_server::Config {
     // Both crates write networks the same way, and the configuration has checked them.
     let networks = config.auth.plaintext_networks.iter().filter_map(|network| network.to_string().parse().ok());
     columba_server::Config {
-        listeners: config.listeners.iter().map(listener).collect(),
+        listeners: config.listeners.iter().map(server_listener).collect(),
         tls,
         plaintext_networks: networks.collect(),
         connections_per_account: config.limits.connections_per_account,
@@ -136,6 +118,26 @@ fn server_config(config: &Config) -> columba_server::Config {
         spool: config.data.join("incoming"),
         hiding: config.clients.rules.iter().chain(&config.hide).map(config::Hide::rule).collect(),
         ..columba_server::Config::default()
+    }
+}
+
+/// A listener as the server is told of it.
+pub(crate) fn server_listener(listener: &config::Listener) -> ListenerConfig {
+    ListenerConfig {
+        protocol: match listener.protocol {
+            Protocol::Imap => columba_server::Protocol::Imap,
+            Protocol::Lmtp => columba_server::Protocol::Lmtp,
+        },
+        address: match &listener.address {
+            config::Address::Tcp(address) => Address::Tcp(*address),
+            config::Address::Unix(path) => Address::Unix(path.clone()),
+        },
+        x_gm_ext_1: listener.x_gm_ext_1,
+        tls: match listener.tls {
+            config::TlsMode::StartTls => TlsMode::StartTls,
+            config::TlsMode::Implicit => TlsMode::Implicit,
+            config::TlsMode::None => TlsMode::None,
+        },
     }
 }
 
@@ -172,7 +174,9 @@ impl Serving {
             interrupt: caught(SignalKind::interrupt())?,
             hang_up: caught(SignalKind::hangup())?,
         };
-        let running = Arc::new(bound.start(store.clone()));
+        let running = bound.start(store.clone());
+        let running = running.map_err(|error| Failure::new(format!("the listeners cannot be served: {error}")))?;
+        let running = Arc::new(running);
         let barring: Arc<dyn Barring> = Arc::new(Connections(Arc::downgrade(&running)));
         let tasks = vec![tokio::spawn(admin.serve(store.clone(), barring)), tokio::spawn(reclaim(store))];
         notify_service_manager("READY=1");

@@ -50,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) auth: Auth,
+    pub(crate) process: Process,
     pub(crate) limits: Limits,
     pub(crate) store: StoreSettings,
     pub(crate) mailboxes: Mailboxes,
@@ -150,6 +151,32 @@ pub(crate) struct Auth {
     pub(crate) plaintext_networks: Vec<Network>,
 }
 
+/// What the server's process may do.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub(crate) struct Process {
+    /// Whom it runs as when it is started as root; `None`: see `privileges`.
+    pub(crate) user: Option<String>,
+    pub(crate) confine: Confine,
+}
+
+/// Whether the process gives up what serving does not need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Confine {
+    /// As far as the kernel can.
+    #[default]
+    Auto,
+    /// Wholly, or it does not start.
+    Required,
+    /// Not at all.
+    Off,
+}
+
+impl Confine {
+    pub(crate) const WORDS: [(&'static str, Self); 3] =
+        [("auto", Self::Auto), ("required", Self::Required), ("off", Self::Off)];
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Limits {
     /// Octets of the largest message taken.
@@ -222,6 +249,7 @@ impl Config {
             listeners: Vec::new(),
             tls: None,
             auth: Auth::default(),
+            process: Process::default(),
             limits: Limits::default(),
             store: StoreSettings::default(),
             mailboxes: Mailboxes::default(),
@@ -290,6 +318,9 @@ impl Config {
         }
         let networks: Vec<String> = self.auth.plaintext_networks.iter().map(|n| text(&n.to_string())).collect();
         let _ = write!(out, "\n[auth]\nplaintext_networks = [{}]\n", networks.join(", "));
+        let confine = word_of(&Confine::WORDS, self.process.confine);
+        let user = self.process.user.as_ref().map_or(String::new(), |user| format!("user = {}\n", text(user)));
+        let _ = write!(out, "\n[process]\n{user}confine = \"{confine}\"\n");
         let limits = &self.limits;
         let _ = write!(
             out,
@@ -348,6 +379,7 @@ mod tests {
         let mut config = Config::defaults("/srv/mail \"x\"".into());
         config.auth.plaintext_networks = vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
         config.limits.connections = 5;
+        config.process = Process { user: Some("mail".into()), confine: Confine::Required };
         config.admin_contact = "mailto:postmaster@example.org".into();
         config.comment = "Two \"quoted\" words".into();
         config.store.keep_expunged = Duration::from_secs(90);

@@ -8,7 +8,7 @@ use super::address::{Address, Unreadable};
 use super::hide::{HIDE, quirks_of, read_hide};
 use super::mistake::Mistake;
 use super::reader::{Reader, Section, Spanned};
-use super::{Clients, Config, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
+use super::{Clients, Config, Confine, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
 
 const TOP: &[&str] = &[
     "version",
@@ -19,6 +19,7 @@ const TOP: &[&str] = &[
     "listener",
     "tls",
     "auth",
+    "process",
     "limits",
     "store",
     "mailboxes",
@@ -28,6 +29,7 @@ const TOP: &[&str] = &[
 const LISTENER: &[&str] = &["protocol", "address", "tls", "extensions"];
 const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["plaintext_networks"];
+const PROCESS: &[&str] = &["user", "confine"];
 const LIMITS: &[&str] = &[
     "message_bytes",
     "connections",
@@ -98,6 +100,10 @@ fn read_all(reader: &mut Reader<'_>, table: &toml_edit::Table, base: &Path) -> C
     }
     if let Some((section, _)) = reader.subsection(&top, "auth", "[auth]", AUTH) {
         read_auth(reader, &section, &mut config);
+    }
+    if let Some((section, _)) = reader.subsection(&top, "process", "[process]", PROCESS) {
+        config.process.user = reader.string(&section, "user").map(|user| user.value);
+        config.process.confine = reader.word(&section, "confine", &Confine::WORDS).map_or(Confine::Auto, |c| c.value);
     }
     if let Some((section, _)) = reader.subsection(&top, "limits", "[limits]", LIMITS) {
         read_limits(reader, &section, &mut config);

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod configuration;
+mod confined;
 mod harness;
 mod help;
 mod mail;

@@ -61,7 +61,7 @@ fn watcher(changed: Arc<Notify>) -> Option<RecommendedWatcher> {
 
 fn watch_directories(watcher: Option<&mut RecommendedWatcher>, paths: &[&Path]) {
     let Some(watcher) = watcher else { return };
-    for directory in paths.iter().flat_map(|path| directories(path)).collect::<BTreeSet<_>>() {
+    for directory in paths.iter().flat_map(|path| directories_to(path)).collect::<BTreeSet<_>>() {
         // Done again each time: a directory that was deleted and made anew is another one.
         if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
             debug!(%error, directory = %directory.display(), "cannot be watched");
@@ -71,7 +71,7 @@ fn watch_directories(watcher: Option<&mut RecommendedWatcher>, paths: &[&Path]) 
 
 /// The directories in which a change can make `path` mean something else: that of the file itself, and those of every
 /// symbolic link on the way to it.
-fn directories(path: &Path) -> BTreeSet<PathBuf> {
+pub fn directories_to(path: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for _ in 0..LINKS {
@@ -106,7 +106,8 @@ mod tests {
         fs::write(at("archive/1/cert.pem"), "x").unwrap();
         symlink("archive", at("store")).unwrap();
         symlink("../store/1/cert.pem", at("live/cert.pem")).unwrap();
-        let found: Vec<_> = directories(&at("live/cert.pem")).into_iter().map(|d| d.canonicalize().unwrap()).collect();
+        let found: Vec<_> =
+            directories_to(&at("live/cert.pem")).into_iter().map(|d| d.canonicalize().unwrap()).collect();
         for expected in [at("live"), at(""), at("archive/1")] {
             assert!(found.contains(&expected.canonicalize().unwrap()), "{expected:?} in {found:?}");
         }
@@ -118,6 +119,6 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         symlink("b", base.path().join("a")).unwrap();
         symlink("a", base.path().join("b")).unwrap();
-        assert!(!directories(&base.path().join("a")).is_empty());
+        assert!(!directories_to(&base.path().join("a")).is_empty());
     }
 }

@@ -127,9 +127,9 @@ impl Site {
         for name in ["ann", "bob"] {
             add(&store, name, false).await;
         }
-        let bound = Server::bind(config).await.unwrap();
+        let bound = Server::bind(config, Vec::new()).unwrap();
         let addresses = bound.addresses();
-        Self { running: bound.start(store.clone()), store, engine, addresses, directory }
+        Self { running: bound.start(store.clone()).unwrap(), store, engine, addresses, directory }
     }
 
     pub fn address(&self, protocol: Protocol, tls: TlsMode) -> std::net::SocketAddr {
