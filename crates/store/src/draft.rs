@@ -21,6 +21,8 @@ use crate::{StoreError, log::Log};
 const SMALL_PAGE: usize = PAGE_RECORDS / 4;
 /// So that a joined page does not overflow at once.
 const JOINED_PAGE: usize = PAGE_RECORDS / 4 * 3;
+/// A page that a change leaves with so few records may have packs that are mostly of others, or of the half of it only.
+const THIN_PAGE: usize = JOINED_PAGE;
 
 /// One change in the making.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct Draft {
     /// Keys of pages to delete.
     gone: BTreeSet<u32>,
     expunged: Vec<Record>,
+    /// Keys of pages that have become full, or lost records: they may want other packs.
+    repack: BTreeSet<u32>,
     /// Whether flags of records that were there were changed.
     reflagged: bool,
     /// Whether something was changed that is not kept in records.
@@ -63,6 +67,7 @@ impl Draft {
             dirty: BTreeSet::new(),
             gone: BTreeSet::new(),
             expunged: Vec::new(),
+            repack: BTreeSet::new(),
             reflagged: false,
             touched: false,
             claimed: KeywordBits::NONE,
@@ -114,6 +119,9 @@ impl Draft {
             Some(page) => {
                 self.dirty.insert(page.key);
                 page.records.push(record);
+                if page.records.len() == PAGE_RECORDS {
+                    self.repack.insert(page.key);
+                }
             }
             None => {
                 self.dirty.insert(uid.value());
@@ -156,7 +164,7 @@ impl Draft {
     /// Takes records out, and joins pages that have become small.
     pub(crate) fn remove(&mut self, uids: &UidSet) {
         let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return };
-        let Self { pages, head, expunged, dirty, gone, .. } = self;
+        let Self { pages, head, expunged, dirty, gone, repack, .. } = self;
         pages.rebuild(first, last, |chunk| {
             let touched = |page: &Page| page.records.iter().any(|r| uids.contains(r.uid.value()));
             if !chunk.iter().any(|page| touched(page)) {
@@ -179,6 +187,8 @@ impl Draft {
                     push_or_join(&mut rest, Arc::new(Page::new(page.key, kept)), dirty, gone);
                 }
             }
+            let thinned = |page: &&Arc<Page>| dirty.contains(&page.key) && page.records.len() <= THIN_PAGE;
+            repack.extend(rest.iter().filter(thinned).map(|page| page.key));
             Some(rest)
         });
     }
@@ -251,7 +261,11 @@ impl Draft {
                 batch.put(keys::page(id, *key), codec::page::encode(page));
             }
         }
-        self.gone.iter().for_each(|key| batch.delete(keys::page(id, *key)));
+        for key in &self.gone {
+            batch.delete(keys::page(id, *key));
+            // What is derived from a page goes with it.
+            batch.clears.push(keys::packs_of_page(id, *key));
+        }
         if !self.expunged.is_empty() {
             let uids: UidSet = self.expunged.iter().map(|record| record.uid).collect();
             let log = Arc::make_mut(&mut self.log);
@@ -265,7 +279,8 @@ impl Draft {
         batch.put(keys::head(id), codec::head::encode(&self.head, version));
         let news = Some(MailboxNews::of(&self.base.head, &self.head, &self.expunged, self.reflagged));
         let snapshot = Snapshot { head: self.head, pages: self.pages, log: self.log, version };
-        Pending { version, snapshot: Some(Arc::new(snapshot)), ghosts: self.expunged, news, reused: self.reused }
+        let (ghosts, reused, repack) = (self.expunged, self.reused, self.repack);
+        Pending { version, snapshot: Some(Arc::new(snapshot)), ghosts, news, reused, repack }
     }
 }
 

@@ -31,6 +31,7 @@ mod kind {
     pub(super) const DEAD: u8 = 0x17;
     pub(super) const THREAD: u8 = 0x18;
     pub(super) const REMOVING: u8 = 0x19;
+    pub(super) const PACK: u8 = 0x20;
     pub(super) const METADATA: u8 = 0x30;
 }
 
@@ -51,6 +52,11 @@ impl Parts {
 
     fn u32(mut self, n: u32) -> Self {
         self.0.extend_from_slice(&n.to_be_bytes());
+        self
+    }
+
+    fn u8(mut self, n: u8) -> Self {
+        self.0.push(n);
         self
     }
 
@@ -106,6 +112,12 @@ impl<'a> KeyParts<'a> {
         let (part, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(u64::from_be_bytes(*part))
+    }
+
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        let (part, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*part)
     }
 
     pub(crate) fn u32(&mut self) -> Option<u32> {
@@ -290,6 +302,19 @@ pub(crate) fn all_threads() -> Range<Key> {
 
 pub(crate) fn removing(mailbox: MailboxId) -> Key {
     Parts::of(kind::REMOVING).u64(mailbox.0).key()
+}
+
+pub(crate) fn pack(mailbox: MailboxId, first_uid: u32, column: u8) -> Key {
+    Parts::of(kind::PACK).u64(mailbox.0).u32(first_uid).u8(column).key()
+}
+
+/// The packs of one page.
+pub(crate) fn packs_of_page(mailbox: MailboxId, first_uid: u32) -> Range<Key> {
+    Parts::of(kind::PACK).u64(mailbox.0).u32(first_uid).all()
+}
+
+pub(crate) fn all_packs() -> Range<Key> {
+    Parts::of(kind::PACK).all()
 }
 
 /// 0 is the server.

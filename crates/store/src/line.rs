@@ -8,7 +8,7 @@
 //! A change that fails makes the tip *stale*: those behind it fail by their guards, and the next one reads the truth
 //! from the engine once nothing is in line any more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use columba_types::KeywordBits;
@@ -35,6 +35,16 @@ pub(crate) struct Pending {
     pub(crate) news: Option<MailboxNews>,
     /// Bits that mean another keyword now.
     pub(crate) reused: KeywordBits,
+    /// Pages that may want other packs.
+    pub(crate) repack: BTreeSet<u32>,
+}
+
+impl Pending {
+    /// The mailbox goes; what is told of that is told of the tree.
+    pub(crate) fn of_deletion(version: u64) -> Self {
+        let (ghosts, reused, repack) = (Vec::new(), KeywordBits::NONE, BTreeSet::new());
+        Self { version, snapshot: None, ghosts, news: None, reused, repack }
+    }
 }
 
 /// What waits for its outcome, in the order of submission.
@@ -56,6 +66,15 @@ struct Seen {
     reloads: u64,
 }
 
+/// What a publication gives others to do.
+#[derive(Debug, Default)]
+struct Published {
+    /// For those who follow the account.
+    news: Vec<MailboxNews>,
+    /// Pages that may want other packs.
+    repack: BTreeSet<u32>,
+}
+
 impl Shown {
     fn publish(&mut self, next: Pending) {
         match next.snapshot {
@@ -66,12 +85,13 @@ impl Shown {
         self.ghosts.add(next.ghosts);
     }
 
-    /// Publishes everything in line up to that version, and adds what is to be told of it; whether it was there.
-    fn publish_up_to(&mut self, version: u64, news: &mut Vec<MailboxNews>) -> bool {
+    /// Publishes everything in line up to that version, and adds what is to be done upon it; whether it was there.
+    fn publish_up_to(&mut self, version: u64, published: &mut Published) -> bool {
         let Some(at) = self.line.pending.iter().position(|pending| pending.version == version) else { return false };
         for _ in 0..=at {
-            if let Some(next) = self.line.pending.pop_front() {
-                news.extend(next.news);
+            if let Some(mut next) = self.line.pending.pop_front() {
+                published.news.extend(next.news.take());
+                published.repack.append(&mut next.repack);
                 self.publish(next);
             }
         }
@@ -111,17 +131,17 @@ impl Room {
             Err(StoreError::NotFound) => None,
             Err(error) => return Err(error),
         };
-        let mut news = Vec::new();
+        let mut published = Published::default();
         let mut shown = lock(&self.shown);
         let before = (shown.snapshot.version, shown.deleted);
         match &loaded {
             None => shown.deleted = true,
             Some(snapshot) if snapshot.version == shown.snapshot.version => {}
             // A commit whose outcome was not known did happen.
-            Some(snapshot) if shown.publish_up_to(snapshot.version, &mut news) => {}
+            Some(snapshot) if shown.publish_up_to(snapshot.version, &mut published) => {}
             // Somebody else's.
             Some(snapshot) => {
-                news.push(MailboxNews::between(&shown.snapshot.head, &snapshot.head));
+                published.news.push(MailboxNews::between(&shown.snapshot.head, &snapshot.head));
                 shown.snapshot = Arc::clone(snapshot);
             }
         }
@@ -132,14 +152,16 @@ impl Room {
         let tip = loaded.map(|_| Arc::clone(&shown.snapshot));
         drop(shown);
         if changed {
-            self.ring(news);
+            self.ring(published);
         }
         Ok(tip)
     }
 
     /// Wakes those who watch this mailbox, and those who follow the account.
-    fn ring(&self, news: Vec<MailboxNews>) {
+    fn ring(&self, Published { news, repack }: Published) {
         self.bell.ring();
+        let note = |page: &u32| self.account.core.packing.note(self.account.id(), self.id, *page);
+        repack.iter().for_each(note);
         if news.is_empty() {
             // The mailbox was deleted.
             self.account.feed.ring();
@@ -156,12 +178,12 @@ impl Room {
 
     /// Takes note of what became of a commit that joined the line. Called by the engine.
     pub(crate) fn hear(&self, version: u64, outcome: &Result<(), CommitError>) {
-        let mut news = Vec::new();
+        let mut published = Published::default();
         let mut shown = lock(&self.shown);
         shown.line.in_flight = shown.line.in_flight.saturating_sub(1);
-        let published = match outcome {
+        let is_news = match outcome {
             // It was guarded by what came before it, so all of that happened, too.
-            Ok(()) => shown.publish_up_to(version, &mut news),
+            Ok(()) => shown.publish_up_to(version, &mut published),
             // It stays in line: a later one, or the next reading, tells.
             Err(CommitError::Indeterminate(_)) => false,
             Err(_) => {
@@ -171,8 +193,8 @@ impl Room {
         };
         shown.line.stale |= outcome.is_err();
         drop(shown);
-        if published {
-            self.ring(news);
+        if is_news {
+            self.ring(published);
         }
         self.heard.notify_waiters();
     }

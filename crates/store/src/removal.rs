@@ -50,6 +50,7 @@ async fn step(core: &Core, partition: Partition, id: MailboxId) -> Result<bool, 
         let page = page.map_err(|error| error.of(format_args!("page {first} of deleted {id}")))?;
         page.records.iter().for_each(|record| put_trash(&mut batch, id, record, &mark.keywords, expiry));
         batch.delete(key);
+        batch.clears.push(keys::packs_of_page(id, first));
     }
     if whole {
         batch.clears.push(keys::logs(id));

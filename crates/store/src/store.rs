@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use columba_types::limits::{COMMIT_QUEUE, LOG_EXPUNGED_UIDS, SCAN_KEYS};
+use columba_types::limits::{COMMIT_QUEUE, LOG_EXPUNGED_UIDS, PAGE_RECORDS, SCAN_KEYS};
 use columba_types::{AccountId, MailboxId, MailboxName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,6 +19,7 @@ use crate::engine::{Batch, Blobs, CommitError, Engine, Expect, Key, Partition};
 use crate::incoming::Leases;
 use crate::mailbox::Room;
 use crate::memory::lock;
+use crate::packs::{HeaderForm, PackQueue};
 use crate::{Clock, SpecialUse, StoreError, keys};
 
 /// What may be chosen about a store.
@@ -34,6 +35,11 @@ pub struct Options {
     pub first_mailboxes: Vec<(MailboxName, SpecialUse)>,
     /// UIDs in a mailbox's history of what was expunged, at most [`LOG_EXPUNGED_UIDS`].
     pub expunge_history: u64,
+    /// Messages of a page with which it gets packs though more may come to it; fewer than a page can have only makes work,
+    /// and is for tests.
+    pub packed_page: usize,
+    /// What packs need to know of headers; `None`: they hold none.
+    pub headers: Option<HeaderForm>,
     /// Where random numbers start; `None`: from the operating system. Set by tests and the simulator.
     pub seed: Option<u64>,
 }
@@ -46,6 +52,8 @@ impl Default for Options {
             cache_records: 2_000_000,
             first_mailboxes: first_mailboxes(),
             expunge_history: LOG_EXPUNGED_UIDS,
+            packed_page: PAGE_RECORDS,
+            headers: None,
             seed: None,
         }
     }
@@ -66,6 +74,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) packing: PackQueue,
     numbers: Numbers,
     /// One permit for each commit in line, so that the engine's line stays bounded.
     line: Arc<Semaphore>,
@@ -92,6 +101,11 @@ impl Core {
     pub(crate) async fn place_in_line(&self) -> Result<OwnedSemaphorePermit, StoreError> {
         let closed = |_| StoreError::Unavailable("the store is closed".into());
         Arc::clone(&self.line).acquire_owned().await.map_err(closed)
+    }
+
+    /// Whether commits are in line: others would have to wait behind more.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.line.available_permits() < COMMIT_QUEUE
     }
 
     /// Commits something nobody else in this process builds upon meanwhile.
@@ -256,6 +270,7 @@ impl Store {
             blobs,
             clock,
             leases: Arc::default(),
+            packing: PackQueue::default(),
             numbers: Numbers::new(options.seed),
             line: Arc::new(Semaphore::new(COMMIT_QUEUE)),
             options,

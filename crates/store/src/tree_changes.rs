@@ -428,8 +428,7 @@ impl AccountStore {
                 batch.put(keys::removing(room.id), encode_removing(&removing));
                 // RFC 5464 §4.1: annotations go with their mailbox.
                 batch.delete(keys::metadata(room.id));
-                let (snapshot, ghosts, reused) = (None, Vec::new(), columba_types::KeywordBits::NONE);
-                room.join_line(Pending { version, snapshot, ghosts, news: None, reused });
+                room.join_line(Pending::of_deletion(version));
             }
             let (sender, outcome) = futures_channel::oneshot::channel();
             let (account, room) = (Arc::clone(self), delete.cloned());

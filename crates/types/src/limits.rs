@@ -145,6 +145,18 @@ pub const MESSAGE_CHUNK_BYTES: usize = 256 * 1024;
 
 /// Message records of one page.
 pub const PAGE_RECORDS: usize = 128;
+/// Messages of a page from which on packs of it are worth their room.
+pub const PACK_LEAST: usize = PAGE_RECORDS / 4;
+/// Octets of one pack before compression. What has no room in it is read message by message.
+pub const PACK_BYTES: usize = 1024 * 1024;
+/// Octets of one message in a pack; one with more is read by itself.
+pub const PACK_ENTRY_BYTES: usize = 32 * 1024;
+/// Messages of one page that are read from its packs; fewer are read one by one, which then is faster.
+pub const PACK_READ_LEAST: usize = 16;
+/// Pages whose packs are read at once; the next ones are read while these are being sent.
+pub const PACK_READ_PAGES: usize = 2;
+/// Pages that wait for packs; others are noticed again when they are read.
+pub const PACK_QUEUE: usize = 16 * 1024;
 /// Expunged records that a mailbox in memory remembers, so that a client not yet told can still read them.
 pub const GHOST_RECORDS: usize = 10_000;
 /// Ranges of UIDs in one value of the expunge history before a new one is begun: about 1 KB.

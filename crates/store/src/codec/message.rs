@@ -20,14 +20,7 @@ pub(crate) fn encode(message: &Message) -> Bytes {
     out.octets(&summary.body_structure);
     out.optional(summary.body_structure_utf8.as_deref());
     out.octets(&summary.parts);
-    match summary.sent {
-        None => out.u8(0),
-        Some(sent) => {
-            out.u8(1);
-            out.zigzag(sent.unix_secs);
-            out.zigzag(i64::from(sent.zone_minutes));
-        }
-    }
+    encode_sent(&mut out, summary.sent);
     for text in [&summary.subject, &summary.from, &summary.to, &summary.cc, &summary.bcc, &summary.base_subject] {
         out.text(text);
     }
@@ -43,6 +36,14 @@ pub(crate) fn encode(message: &Message) -> Bytes {
         out.text(preview);
     }
     out.finish()
+}
+
+pub(crate) fn encode_sent(out: &mut Writer, sent: Option<DateTime>) {
+    out.u8(sent.is_some().into());
+    if let Some(sent) = sent {
+        out.zigzag(sent.unix_secs);
+        out.zigzag(i64::from(sent.zone_minutes));
+    }
 }
 
 /// Tags of what came to the value later; each stands once at most, rising, before its length and octets.
@@ -126,7 +127,7 @@ fn utf8(octets: &[u8]) -> Result<String, DecodeError> {
     std::str::from_utf8(octets).map(str::to_owned).map_err(|_| DecodeError::Field("text"))
 }
 
-fn decode_sent(input: &mut Reader<'_>) -> Result<Option<DateTime>, DecodeError> {
+pub(crate) fn decode_sent(input: &mut Reader<'_>) -> Result<Option<DateTime>, DecodeError> {
     match input.u8()? {
         0 => Ok(None),
         1 => decode_date(input).map(Some),

@@ -11,6 +11,7 @@ pub(crate) mod head;
 pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod metadata;
+pub(crate) mod pack;
 pub(crate) mod page;
 pub(crate) mod small;
 

@@ -1,11 +1,12 @@
 //! Checks one account: its tree, and that names, heads, pages and history belong together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use columba_types::{AccountId, MailboxId, MailboxName, MessageId, ModSeq, Uid};
 
 use super::mailbox::{MailboxParts, check_mailbox};
 use super::messages::check_messages;
+use super::packs::check_packs;
 use super::{Check, FoundBlobs, VerifyReport};
 use crate::account_store::read_tree;
 use crate::codec;
@@ -101,6 +102,8 @@ impl AccountCheck<'_> {
             Err(error) => return Err(error),
         };
         let mut mailboxes = self.collect_mailboxes().await?;
+        let pages: HashSet<(MailboxId, u32)> =
+            mailboxes.iter().flat_map(|(id, parts)| parts.pages.iter().map(|page| (*id, page.key))).collect();
         self.check_metadata(&mailboxes).await?;
         self.check_tree(state, &names, &mailboxes);
         for (key, value) in self.core.scan_all(self.partition(), keys::all_removing()).await? {
@@ -120,7 +123,8 @@ impl AccountCheck<'_> {
                 self.error(format_args!("mailboxes {id} and {other} have the same UIDVALIDITY"));
             }
         }
-        check_messages(self, found, used).await
+        check_messages(self, found, used).await?;
+        check_packs(self, &pages).await
     }
 
     /// Heads, pages and history of each mailbox.

@@ -14,6 +14,7 @@ use crate::{Account, Store, StoreError};
 mod account;
 mod mailbox;
 mod messages;
+mod packs;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -100,8 +101,9 @@ struct Check<'a> {
 }
 
 impl Store {
-    /// Checks everything: how the engine keeps its keys, heads against pages, records against messages, messages against bytes, and all checksums. `progress` is
-    /// told now and then. An account that changes meanwhile is checked again; one that never rests is left out, with a note.
+    /// Checks everything: how the engine keeps its keys, heads against pages, records against messages, messages against
+    /// bytes, packs against both, and all checksums. `progress` is told now and then. An account that changes meanwhile is
+    /// checked again; one that never rests is left out, with a note.
     ///
     /// # Errors
     /// `Unavailable`: the engine or the blobs cannot be read. Damage is no error here but a finding.
