@@ -6,7 +6,6 @@ use std::ops::Range;
 use columba_types::limits::MIME_PARTS;
 
 use crate::decode::TransferEncoding;
-use crate::header::{fields, is_blank};
 use crate::walker::{Kind, Part, Structure};
 
 /// What a search has to know of a part's type.
@@ -298,44 +297,6 @@ impl Reader<'_> {
     }
 }
 
-/// The fields of those names (or, with `not`, all that is not theirs) exactly as they stand in the block, and the blank
-/// line: always there at the end, also where the block has none (RFC 9051 §6.4.5.1).
-pub fn header_fields(block: &[u8], names: &[impl AsRef<[u8]>], not: bool) -> Vec<u8> {
-    let mut wanted: Vec<Vec<u8>> = names.iter().map(|name| name.as_ref().to_ascii_lowercase()).collect();
-    wanted.sort_unstable();
-    let blank_at = blank_line(block);
-    let (head, blank) = block.split_at_checked(blank_at).unwrap_or((block, &[]));
-    let mut out = Vec::with_capacity(if not { block.len() } else { 256 });
-    let mut name = Vec::new();
-    let mut done = 0;
-    for field in fields(head) {
-        name.clear();
-        name.extend(field.name.iter().map(u8::to_ascii_lowercase));
-        if wanted.binary_search(&name).is_err() {
-            continue;
-        }
-        let taken = if not { done..field.range.start } else { field.range.clone() };
-        out.extend_from_slice(head.get(taken).unwrap_or_default());
-        done = field.range.end;
-    }
-    if not {
-        out.extend_from_slice(head.get(done..).unwrap_or_default());
-    }
-    // A header that the message ends in has no line end, and the blank line needs one before it.
-    if out.last().is_some_and(|last| *last != b'\n') {
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(if is_blank(blank) { blank } else { b"\r\n" });
-    out
-}
-
-/// Where the blank line is that ends the block; the block's length if there is none.
-fn blank_line(block: &[u8]) -> usize {
-    let before = block.strip_suffix(b"\n").map(|block| block.strip_suffix(b"\r").unwrap_or(block)).unwrap_or(block);
-    let is_blank_line = before.len() < block.len() && (before.is_empty() || before.ends_with(b"\n"));
-    if is_blank_line { before.len() } else { block.len() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,39 +365,12 @@ mod tests {
         assert_eq!(table.encoding(&[]), None);
     }
 
-    // RFC 9051 §6.4.5.1 HEADER.FIELDS
-    #[test]
-    fn header_fields_are_exact_and_end_with_the_blank_line() {
-        let block = b"To: a\r\nSubject: b\r\n c\r\nrubbish\r\nTO:d\r\n\r\n";
-        let some = |names: &[&str], not| String::from_utf8(header_fields(block, names, not)).unwrap();
-        assert_eq!(some(&["to"], false), "To: a\r\nTO:d\r\n\r\n");
-        assert_eq!(some(&["SUBJECT", "x"], false), "Subject: b\r\n c\r\n\r\n");
-        assert_eq!(some(&["to"], true), "Subject: b\r\n c\r\nrubbish\r\n\r\n");
-        assert_eq!(some(&["none"], false), "\r\n");
-        assert_eq!(header_fields(b"A: b", &["a"], false), b"A: b\r\n\r\n");
-        assert_eq!(header_fields(b"", &["a"], true), b"\r\n");
-        assert_eq!(header_fields(b"A: b\n\n", &["a"], false), b"A: b\n\n");
-    }
-
     proptest! {
         #[test]
         fn decoding_never_panics(mut octets: Vec<u8>) {
             let _ = PartTable::decode(&octets);
             octets.insert(0, VERSION);
             let _ = PartTable::decode(&octets);
-        }
-
-        #[test]
-        fn fields_and_the_others_are_everything(block in "([AB]: ?[a\r\n ]{0,4}\r?\n|x\r\n){0,8}", name in "[ABC]") {
-            let block = format!("{block}\r\n");
-            let block = block.get(..crate::walk(block.as_bytes()).parts[0].header.end as usize).unwrap();
-            prop_assume!(!block.is_empty());
-            let some = header_fields(block.as_bytes(), &[&name], false);
-            let others = header_fields(block.as_bytes(), &[&name], true);
-            prop_assert_eq!(some.len() + others.len(), block.len() + block.len() - blank_line(block.as_bytes()));
-            prop_assert!(some.ends_with(b"\n") && others.ends_with(b"\n"));
-            let none: [&str; 0] = [];
-            prop_assert_eq!(header_fields(block.as_bytes(), &none, true), block.as_bytes());
         }
     }
 }

@@ -2,10 +2,11 @@
 //! what clients will ask of it is worked out on the way, so that nothing has to be read again.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use columba_mime::{PartTable, Structure, Summary, Walker, summarise};
-use columba_store::{AccountStore, Incoming, MessageSummary, NewMessage, SortKeys, StoreError};
+use columba_mime::{FieldNames, PartTable, Structure, Summary, Walker, Want, summarise};
+use columba_store::{AccountStore, HeaderForm, Incoming, MessageSummary, NewMessage, SortKeys, StoreError};
 use columba_types::limits::{PREVIEW_CHARS, PREVIEW_SOURCE_BYTES};
 use columba_types::{DateTime, Flag};
 
@@ -74,6 +75,20 @@ impl Beginning {
         }
         Some(String::new())
     }
+}
+
+/// What the store's packs have to know of headers.
+pub const HEADERS: HeaderForm = HeaderForm { range: header_range, fields: common_fields };
+
+fn header_range(summary: &MessageSummary) -> Option<Range<u64>> {
+    PartTable::decode(&summary.parts).ok()?.locate(&[], Want::Header)
+}
+
+fn common_fields(block: &[u8]) -> Vec<u8> {
+    static COMMON: LazyLock<FieldNames> = LazyLock::new(FieldNames::common);
+    let mut fields = Vec::with_capacity(block.len() / 4);
+    COMMON.pick(block, false, &mut fields);
+    fields
 }
 
 /// What crate `mime` made, as the store keeps it.

@@ -15,7 +15,7 @@ use crate::line::Pending;
 use crate::page::Page;
 use crate::pages::{Pages, Place};
 use crate::snapshot::{Head, Record, Snapshot};
-use crate::{StoreError, log::Log};
+use crate::{Options, StoreError, log::Log};
 
 /// A page that a change leaves with fewer records than this is joined with a neighbour, if both fit well in one.
 const SMALL_PAGE: usize = PAGE_RECORDS / 4;
@@ -36,8 +36,10 @@ pub(crate) struct Draft {
     /// Keys of pages to delete.
     gone: BTreeSet<u32>,
     expunged: Vec<Record>,
-    /// Keys of pages that have become full, or lost records: they may want other packs.
-    repack: BTreeSet<u32>,
+    /// Keys of pages that have got records.
+    grown: BTreeSet<u32>,
+    /// Keys of pages that have lost records, and may want other packs.
+    thin: BTreeSet<u32>,
     /// Whether flags of records that were there were changed.
     reflagged: bool,
     /// Whether something was changed that is not kept in records.
@@ -67,7 +69,8 @@ impl Draft {
             dirty: BTreeSet::new(),
             gone: BTreeSet::new(),
             expunged: Vec::new(),
-            repack: BTreeSet::new(),
+            grown: BTreeSet::new(),
+            thin: BTreeSet::new(),
             reflagged: false,
             touched: false,
             claimed: KeywordBits::NONE,
@@ -119,12 +122,11 @@ impl Draft {
             Some(page) => {
                 self.dirty.insert(page.key);
                 page.records.push(record);
-                if page.records.len() == PAGE_RECORDS {
-                    self.repack.insert(page.key);
-                }
+                self.grown.insert(page.key);
             }
             None => {
                 self.dirty.insert(uid.value());
+                self.grown.insert(uid.value());
                 self.pages.push(Page::new(uid.value(), vec![record]));
             }
         }
@@ -164,7 +166,7 @@ impl Draft {
     /// Takes records out, and joins pages that have become small.
     pub(crate) fn remove(&mut self, uids: &UidSet) {
         let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return };
-        let Self { pages, head, expunged, dirty, gone, repack, .. } = self;
+        let Self { pages, head, expunged, dirty, gone, thin, .. } = self;
         pages.rebuild(first, last, |chunk| {
             let touched = |page: &Page| page.records.iter().any(|r| uids.contains(r.uid.value()));
             if !chunk.iter().any(|page| touched(page)) {
@@ -188,7 +190,7 @@ impl Draft {
                 }
             }
             let thinned = |page: &&Arc<Page>| dirty.contains(&page.key) && page.records.len() <= THIN_PAGE;
-            repack.extend(rest.iter().filter(thinned).map(|page| page.key));
+            thin.extend(rest.iter().filter(thinned).map(|page| page.key));
             Some(rest)
         });
     }
@@ -250,8 +252,8 @@ impl Draft {
         batch.guard(keys::head(self.head.mailbox), Expect::Version(self.base.version));
     }
 
-    /// Adds the writes that make it so, and gives the state it will be then. `history`: how many expunged UIDs are kept.
-    pub(crate) fn finish(mut self, batch: &mut Batch, version: u64, recent_from: Uid, history: u64) -> Pending {
+    /// Adds the writes that make it so, and gives the state it will be then.
+    pub(crate) fn finish(mut self, batch: &mut Batch, version: u64, recent_from: Uid, options: &Options) -> Pending {
         let id = self.head.mailbox;
         self.head.highest_modseq = self.next_modseq();
         self.head.recent_from = recent_from;
@@ -259,6 +261,9 @@ impl Draft {
             if let Some(page) = self.pages.page_of_key(*key) {
                 page.sum_up();
                 batch.put(keys::page(id, *key), codec::page::encode(page));
+                if page.records.len() < options.packed_page {
+                    self.grown.remove(key);
+                }
             }
         }
         for key in &self.gone {
@@ -269,7 +274,7 @@ impl Draft {
         if !self.expunged.is_empty() {
             let uids: UidSet = self.expunged.iter().map(|record| record.uid).collect();
             let log = Arc::make_mut(&mut self.log);
-            let change = log.add(self.head.highest_modseq, &uids, history);
+            let change = log.add(self.head.highest_modseq, &uids, options.expunge_history);
             self.head.log_floor = log.floor;
             if let Some(page) = change.written {
                 batch.put(keys::log(id, page.key), codec::log::encode(&page));
@@ -279,7 +284,8 @@ impl Draft {
         batch.put(keys::head(id), codec::head::encode(&self.head, version));
         let news = Some(MailboxNews::of(&self.base.head, &self.head, &self.expunged, self.reflagged));
         let snapshot = Snapshot { head: self.head, pages: self.pages, log: self.log, version };
-        let (ghosts, reused, repack) = (self.expunged, self.reused, self.repack);
+        let (ghosts, reused) = (self.expunged, self.reused);
+        let repack = &self.grown | &self.thin;
         Pending { version, snapshot: Some(Arc::new(snapshot)), ghosts, news, reused, repack }
     }
 }

@@ -274,7 +274,7 @@ fn submit(
         draft.guard(&mut batch);
         let changes = draft.is_changed();
         if changes {
-            let pending = draft.finish(&mut batch, version, room.recent_from(), core.options.expunge_history);
+            let pending = draft.finish(&mut batch, version, room.recent_from(), &core.options);
             tip.clone_from(&pending.snapshot);
             room.join_line(pending);
         }

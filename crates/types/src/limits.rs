@@ -155,6 +155,8 @@ pub const PACK_ENTRY_BYTES: usize = 32 * 1024;
 pub const PACK_READ_LEAST: usize = 16;
 /// Pages whose packs are read at once; the next ones are read while these are being sent.
 pub const PACK_READ_PAGES: usize = 2;
+/// While others commit, making packs takes one part of time and rests so many.
+pub const PACK_REST: u32 = 9;
 /// Pages that wait for packs; others are noticed again when they are read.
 pub const PACK_QUEUE: usize = 16 * 1024;
 /// Expunged records that a mailbox in memory remembers, so that a client not yet told can still read them.

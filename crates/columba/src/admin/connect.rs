@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use columba_confine::{User, give_to};
+use columba_session::delivery::HEADERS;
 use columba_store::{Options, Store, SystemClock};
 use columba_store_sqlite::{Claim, OpenError, SqliteOptions};
 use columba_types::AccountId;
@@ -226,7 +227,8 @@ pub(crate) async fn open_store(config: &Config, claim: Claim) -> Result<Store, F
         Err(error) => return Err(cannot_open(&config.data, &error)),
     };
     let first_mailboxes = config.mailboxes.0.iter().map(|(special_use, name)| (name.clone(), *special_use)).collect();
-    let options = Options { keep_expunged: config.store.keep_expunged, first_mailboxes, ..Options::default() };
+    let (keep_expunged, headers) = (config.store.keep_expunged, Some(HEADERS));
+    let options = Options { keep_expunged, first_mailboxes, headers, ..Options::default() };
     let store = Store::open(opened.engine, opened.blobs, Arc::new(SystemClock), options).await;
     store.map_err(|error| cannot_open(&config.data, &error))
 }

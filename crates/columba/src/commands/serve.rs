@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use columba_server::{Address, Bound, HandedSocket, ListenerConfig, Running, Server, TlsMode};
 use columba_store::Store;
@@ -178,7 +179,9 @@ impl Serving {
         let running = running.map_err(|error| Failure::new(format!("the listeners cannot be served: {error}")))?;
         let running = Arc::new(running);
         let barring: Arc<dyn Barring> = Arc::new(Connections(Arc::downgrade(&running)));
-        let tasks = vec![tokio::spawn(admin.serve(store.clone(), barring)), tokio::spawn(reclaim(store))];
+        let background = [tokio::spawn(reclaim(store.clone())), tokio::spawn(pack(store.clone()))];
+        let mut tasks = vec![tokio::spawn(admin.serve(store, barring))];
+        tasks.extend(background);
         notify_service_manager("READY=1");
         Ok(Self { running, tasks, signals })
     }
@@ -234,6 +237,20 @@ async fn reclaim(store: Store) {
             }
             Ok(_) => {}
             Err(error) => warn!(%error, "space of expunged messages could not be given back"),
+        }
+    }
+}
+
+/// Gives full pages of mailboxes their packs, one after the other, and rests longer the more others have to do.
+async fn pack(store: Store) {
+    loop {
+        store.packs_wanted().await;
+        let begun = Instant::now();
+        if let Err(error) = store.pack_next().await {
+            warn!(%error, "a page of a mailbox goes without packs");
+        }
+        if store.is_busy() {
+            tokio::time::sleep(begun.elapsed() * limits::PACK_REST).await;
         }
     }
 }

@@ -90,6 +90,9 @@ impl Game {
     fn new(house: &House) -> Result<Self, String> {
         let mail = MailSide::with(house.options())?;
         let mut ground = MemoryGround::on(mail, LinkOptions::default());
+        if house.packs {
+            ground = ground.packing();
+        }
         let record = Record::default();
         let new = Outside::Mailbox { account: ACCOUNT.into(), name: "Work".into() };
         ground.outside(&new, &[]).map_err(|refusal| format!("{refusal:?}"))?;

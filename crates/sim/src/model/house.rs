@@ -2,6 +2,7 @@
 //! it follows from the seed.
 
 use columba_store::Options;
+use columba_types::limits;
 
 use super::actions::Dice;
 use super::client::{Notify, Traits};
@@ -30,6 +31,8 @@ pub(super) struct House {
     pub(super) history: u64,
     /// Mailboxes kept in memory without need.
     pub(super) cached: usize,
+    /// Whether even pages of one message get packs.
+    pub(super) packs: bool,
 }
 
 impl House {
@@ -40,13 +43,15 @@ impl House {
         Self {
             features: features.to_vec(),
             seats: traits(&mut dice, clients, features),
-            history: history.unwrap_or(columba_types::limits::LOG_EXPUNGED_UIDS),
+            history: history.unwrap_or(limits::LOG_EXPUNGED_UIDS),
             cached: if dice.once_in(3) { 0 } else { 1_000 },
+            packs: dice.once_in(2),
         }
     }
 
     pub(super) fn options(&self) -> Options {
-        Options { expunge_history: self.history, cache_mailboxes: self.cached, ..Options::default() }
+        let packed_page = if self.packs { 1 } else { limits::PAGE_RECORDS };
+        Options { expunge_history: self.history, cache_mailboxes: self.cached, packed_page, ..Options::default() }
     }
 }
 

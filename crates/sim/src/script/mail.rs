@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use columba_auth::{Secret, hash_password, quick_hash};
-use columba_session::delivery::Delivery;
+use columba_session::delivery::{Delivery, HEADERS};
 use columba_store::testing::Lagging;
 use columba_store::{
     AccountChange, AccountStore, Clock as _, MemoryBlobs, MemoryEngine, NewAccount, Options, Severity, Store,
@@ -42,7 +42,7 @@ impl MailSide {
         let clock = VirtualClock::default();
         let disk = Lagging::new(Arc::new(MemoryEngine::default()));
         let (engine, blobs) = (Arc::new(disk.clone()), Arc::new(MemoryBlobs::default()));
-        let options = Options { seed: Some(1), ..options };
+        let options = Options { seed: Some(1), headers: Some(HEADERS), ..options };
         let store = block_on(Store::open(engine, blobs, Arc::new(clock.clone()), options));
         let mail = Self { store: store.map_err(|e| e.to_string())?, disk, clock };
         mail.create_account(ACCOUNT, PASSWORD)?;

@@ -68,6 +68,21 @@ impl MemoryGround {
         Self { world, mail, services, gate, options, connections: 0 }
     }
 
+    /// From now on pages that want packs get them, whenever all sessions wait.
+    #[must_use]
+    pub fn packing(self) -> Self {
+        let store = self.store().clone();
+        let life = async move {
+            loop {
+                store.packs_wanted().await;
+                // One that a full disk or a damaged message prevents is prevented, and readers do without.
+                _ = store.pack_next().await;
+            }
+        };
+        self.world.borrow_mut().packer = Some(Packer { life: Box::pin(life), flag: Arc::default() });
+        self
+    }
+
     /// The store, for looking at it from outside.
     pub fn store(&self) -> &Store {
         self.mail.store()
@@ -178,6 +193,7 @@ impl Gate for CountingGate {
 #[derive(Default)]
 struct World {
     tasks: Vec<Task>,
+    packer: Option<Packer>,
     disk_hangs: bool,
 }
 
@@ -185,6 +201,24 @@ struct Task {
     life: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     flag: Arc<Flagged>,
     end: ClientEnd,
+}
+
+/// What the server does in the background.
+struct Packer {
+    life: Pin<Box<dyn Future<Output = ()> + Send>>,
+    flag: Arc<Flagged>,
+}
+
+impl Packer {
+    /// Polls it if it wants to be; whether it did.
+    fn turn(&mut self) -> bool {
+        if !self.flag.woken.swap(false, Ordering::Acquire) {
+            return false;
+        }
+        let waker = Waker::from(self.flag.clone());
+        _ = self.life.as_mut().poll(&mut Context::from_waker(&waker));
+        true
+    }
 }
 
 /// Says that a task wants to be polled.
@@ -237,7 +271,7 @@ impl World {
             for task in &mut self.tasks {
                 turned |= task.turn();
             }
-            if turned {
+            if turned || self.packer.as_mut().is_some_and(Packer::turn) {
                 continue;
             }
             if self.disk_hangs {

@@ -1,6 +1,7 @@
 //! Makes the packs of a page from its messages and their bytes.
 
 use std::ops::Range;
+use std::task::Poll;
 
 use bytes::Bytes;
 use columba_types::limits::{PACK_ENTRY_BYTES, SEARCH_BREATH};
@@ -21,7 +22,7 @@ pub(super) async fn build(account: &AccountStore, records: &[Record]) -> Result<
         account.core.pack_columns().map(|column| (column, PackWriter::default())).collect();
     for (at, (id, message)) in ids.into_iter().zip(messages).enumerate() {
         if (at as u64 + 1).is_multiple_of(SEARCH_BREATH) {
-            tokio::task::yield_now().await;
+            breathe().await;
         }
         let header = match &message {
             Some(message) => header_of(account, message).await?,
@@ -33,7 +34,12 @@ pub(super) async fn build(account: &AccountStore, records: &[Record]) -> Result<
             writer.add(id, entry.as_deref());
         }
     }
-    Ok(writers.into_iter().map(|(column, writer)| (column, writer.finish())).collect())
+    let mut packs = Vec::with_capacity(writers.len());
+    for (column, writer) in writers {
+        breathe().await;
+        packs.push((column, writer.finish()));
+    }
+    Ok(packs)
 }
 
 impl Core {
@@ -42,6 +48,19 @@ impl Core {
         let headers = self.options.headers.is_some();
         PackColumn::ALL.into_iter().filter(move |column| headers || !column.is_of_header())
     }
+}
+
+/// Lets others run: bytes that are at hand are read without a pause, and compressing is work.
+async fn breathe() {
+    let mut breathed = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut breathed, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What one column holds of a message with that header block; `None` if it is left out.

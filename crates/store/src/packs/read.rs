@@ -20,7 +20,7 @@ pub struct PagePacks {
 impl PagePacks {
     /// Takes a pack apart; whether it is there, and is whole.
     pub fn open(&self, column: PackColumn, into: &mut OpenPack) -> bool {
-        into.next = 0;
+        into.near = 0;
         let value = self.values.iter().find(|(found, _)| *found == column);
         match value {
             Some((_, value)) => into.unpacked.fill(value).is_ok(),
@@ -36,19 +36,18 @@ impl PagePacks {
 #[derive(Debug, Default)]
 pub struct OpenPack {
     unpacked: Unpacked,
-    /// Where the next message is looked for first.
-    next: usize,
+    /// Where the last message was found: the next one is there, or right behind.
+    near: usize,
 }
 
 impl OpenPack {
     /// What it holds of a message; `None` if it is not about that message, or has left it out. Fastest when asked in the
     /// order of the page.
     pub fn entry(&mut self, id: MessageId) -> Option<&[u8]> {
-        let at = match self.unpacked.ids.get(self.next) {
-            Some(next) if *next == id => self.next,
-            _ => self.unpacked.ids.iter().position(|listed| *listed == id)?,
-        };
-        self.next = at + 1;
+        let is_at = |at: &usize| self.unpacked.ids.get(*at) == Some(&id);
+        let found = Some(self.near).filter(is_at).or_else(|| Some(self.near + 1).filter(is_at));
+        let at = found.or_else(|| self.unpacked.ids.iter().position(|listed| *listed == id))?;
+        self.near = at;
         self.unpacked.entry(at)
     }
 

@@ -124,6 +124,12 @@ impl Printer<'_> {
         literal_head(self.out, size, literal8, false);
     }
 
+    /// An item whose value is a literal that is at hand.
+    pub fn fetch_literal(&mut self, name: &[u8], octets: &[u8]) {
+        self.fetch_literal_begin(name, octets.len() as u64, false);
+        self.bytes(octets);
+    }
+
     /// An item whose value is a string or NIL.
     pub fn fetch_nstring(&mut self, name: &[u8], value: Option<&[u8]>) {
         self.item(name);

@@ -251,7 +251,7 @@ fn cut(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     range.start + inner.start..range.start + inner.end
 }
 
-fn window(len: u64, partial: Option<Partial>) -> Range<u64> {
+pub(super) fn window(len: u64, partial: Option<Partial>) -> Range<u64> {
     match partial {
         None => 0..len,
         Some(Partial { offset, length }) => {

@@ -2,17 +2,20 @@
 //! grow; no answer is ever held whole.
 
 mod body;
+mod packed;
 mod preview;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
-use columba_types::{DateTime, Flag, ModSeq, SystemFlags, UidSet, limits};
+use columba_types::{DateTime, Flag, ModSeq, SystemFlags, ThreadId, UidSet, limits};
 use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PrintMode, Printer};
 use tracing::{error, warn};
 
 use self::body::Piece;
 pub(super) use self::body::{SectionOctets, read_chunk, section_octets};
+use self::packed::PackedItems;
 use crate::context::Context;
 use crate::gmail::{self, Labels};
 use crate::reply::{Done, Failure, Outcome};
@@ -126,20 +129,27 @@ pub(super) async fn fetch(
         uids = changed.filter(|uid| uids.contains(uid.value())).collect();
     }
     let (uids, limited) = context.within_limit(uids);
-    let records: Vec<Record>;
     let ghosts = ghosts(&mailbox, &snapshot, &uids, &mut result);
     if wanted.needs_message() {
         let mail = context.mail()?;
-        records = snapshot.records_in(&uids).chain(&ghosts).copied().collect();
-        result.goal = records.len() as u64;
-        for batch in records.chunks(limits::PAGE_RECORDS) {
+        result.goal = uids.len();
+        match PackedItems::of(&wanted) {
+            Some(packed) => packed.fetch(context, &mail, &snapshot, &wanted, &uids, &mut result).await?,
+            None => {
+                let records: Vec<Record> = snapshot.records_in(&uids).copied().collect();
+                for batch in records.chunks(limits::PAGE_RECORDS) {
+                    fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut result).await?;
+                }
+            }
+        }
+        for batch in ghosts.chunks(limits::PAGE_RECORDS) {
             fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut result).await?;
         }
     } else {
         let none = Labels::default();
         for record in snapshot.records_in(&uids).chain(&ghosts) {
             let (selected, channel) = context.selected_and_channel()?;
-            let read = Read { message: None, pieces: &[], labels: &none };
+            let read = Read { summary: None, labels: &none, goes_on: false };
             print(selected, &snapshot, record, &read, &wanted, &mut channel.printer(wanted.mode));
             channel.relieve().await?;
         }
@@ -230,39 +240,60 @@ async fn fetch_messages(
     for (record, message) in records.iter().zip(messages) {
         context.tick(result.done, result.goal).await?;
         result.done += 1;
-        let Some(mut message) = message else {
-            result.gone = true;
-            continue;
-        };
-        let pieces = match read(mail, &mut message, wanted).await {
-            Ok(pieces) => pieces,
-            Err(failure @ Failure::No(Some(Code::UnknownCte | Code::Parse), _)) => {
-                result.failure = Some(failure);
-                continue;
-            }
-            Err(Failure::No(Some(Code::Corruption), text)) => {
-                // One damaged message does not keep the others from being fetched.
-                error!(message = %message.id, %text, "a message cannot be read");
-                result.failure = Some(Failure::no(Code::Corruption, "Some of the messages are damaged"));
-                continue;
-            }
-            Err(failure) => return Err(failure),
-        };
-        let labels = match wanted.items.contains(&FetchItem::GmLabels) {
-            true => gmail::labels(mail, snapshot.head.mailbox, record.message).await?,
-            false => Labels::default(),
-        };
-        let (selected, channel) = context.selected_and_channel()?;
-        let read = Read { message: Some(&message), pieces: &pieces, labels: &labels };
-        print(selected, snapshot, record, &read, wanted, &mut channel.printer(wanted.mode));
-        // Large pieces go out here, in the middle of the answer that `print` began.
-        body::send(channel, mail, &message, pieces, wanted.mode, !wanted.prints_before_pieces()).await?;
-        channel.relieve().await?;
-        if wanted.sets_seen() && !record.flags.system.contains(SystemFlags::SEEN) {
-            result.unseen.insert(record.uid.value());
-        }
+        fetch_message(context, mail, snapshot, wanted, (record, message), result).await?;
     }
     Ok(())
+}
+
+/// One message; `None` if it is gone for good.
+async fn fetch_message(
+    context: &mut Context<'_, '_>,
+    mail: &Arc<AccountStore>,
+    snapshot: &Snapshot,
+    wanted: &Wanted<'_>,
+    (record, message): (&Record, Option<Arc<Message>>),
+    result: &mut Fetched,
+) -> Result<(), Failure> {
+    let Some(mut message) = message else {
+        result.gone = true;
+        return Ok(());
+    };
+    let pieces = match read(mail, &mut message, wanted).await {
+        Ok(pieces) => pieces,
+        Err(failure @ Failure::No(Some(Code::UnknownCte | Code::Parse), _)) => {
+            result.failure = Some(failure);
+            return Ok(());
+        }
+        Err(Failure::No(Some(Code::Corruption), text)) => {
+            // One damaged message does not keep the others from being fetched.
+            error!(message = %message.id, %text, "a message cannot be read");
+            result.failure = Some(Failure::no(Code::Corruption, "Some of the messages are damaged"));
+            return Ok(());
+        }
+        Err(failure) => return Err(failure),
+    };
+    let labels = match wanted.items.contains(&FetchItem::GmLabels) {
+        true => gmail::labels(mail, snapshot.head.mailbox, record.message).await?,
+        false => Labels::default(),
+    };
+    let (selected, channel) = context.selected_and_channel()?;
+    let summary = Some(Summary::of(&message, wanted.mode));
+    let read = Read { summary, labels: &labels, goes_on: !pieces.is_empty() };
+    if !print(selected, snapshot, record, &read, wanted, &mut channel.printer(wanted.mode)) {
+        return Ok(());
+    }
+    // Large pieces go out here, in the middle of the answer that `print` began.
+    body::send(channel, mail, &message, pieces, wanted.mode, !wanted.prints_before_pieces()).await?;
+    channel.relieve().await?;
+    note_read(wanted, record, result);
+    Ok(())
+}
+
+/// Its octets were sent.
+fn note_read(wanted: &Wanted<'_>, record: &Record, result: &mut Fetched) {
+    if wanted.sets_seen() && !record.flags.system.contains(SystemFlags::SEEN) {
+        result.unseen.insert(record.uid.value());
+    }
 }
 
 /// What has to be read from the octets of a message before its answer begins.
@@ -277,14 +308,43 @@ async fn read(
     body::pieces(mail, message, wanted.items, wanted.mode).await
 }
 
-/// What was read of a message beside its record.
-struct Read<'a> {
-    message: Option<&'a Message>,
-    pieces: &'a [Piece],
-    labels: &'a Labels,
+/// What was worked out when a message arrived, as this client reads it.
+#[derive(Clone, Copy)]
+struct Summary<'a> {
+    envelope: &'a [u8],
+    structure: &'a [u8],
+    thread: ThreadId,
+    preview: Option<&'a [u8]>,
 }
 
-/// One FETCH answer; if there are pieces of the body, all but those and its end.
+impl<'a> Summary<'a> {
+    fn of(message: &'a Message, mode: PrintMode) -> Self {
+        let summary = &message.summary;
+        let in_utf8 = |ascii: &'a Bytes, utf8: &'a Option<Bytes>| -> &'a [u8] {
+            match utf8 {
+                Some(utf8) if mode.utf8 => utf8,
+                _ => ascii,
+            }
+        };
+        Self {
+            envelope: in_utf8(&summary.envelope, &summary.envelope_utf8),
+            structure: in_utf8(&summary.body_structure, &summary.body_structure_utf8),
+            thread: message.thread,
+            preview: summary.preview.as_deref().map(str::as_bytes),
+        }
+    }
+}
+
+/// What was read of a message beside its record.
+struct Read<'a> {
+    summary: Option<Summary<'a>>,
+    labels: &'a Labels,
+    /// Whether items follow that are octets of the message, and then the end.
+    goes_on: bool,
+}
+
+/// One FETCH answer, or all of it but those items that are octets of the message; `false` if the client does not know of
+/// the message, and nothing was printed.
 fn print(
     selected: &Selected,
     snapshot: &Snapshot,
@@ -292,9 +352,8 @@ fn print(
     read: &Read<'_>,
     wanted: &Wanted<'_>,
     printer: &mut Printer<'_>,
-) {
-    let Read { message, pieces, labels } = *read;
-    let Some(seq) = selected.view.seq(record.uid) else { return };
+) -> bool {
+    let Some(seq) = selected.view.seq(record.uid) else { return false };
     printer.fetch_begin(seq, record.uid);
     if wanted.with_uid {
         printer.fetch_uid(record.uid);
@@ -309,45 +368,33 @@ fn print(
             FetchItem::EmailId => printer.fetch_email_id(record.message),
             FetchItem::GmMsgId => printer.fetch_gm_number(b"X-GM-MSGID", record.message.0),
             FetchItem::GmLabels => {
-                printer.fetch_gm_labels(labels.system.iter().copied(), labels.names.iter().map(|name| name.as_str()));
+                let Labels { system, names } = read.labels;
+                printer.fetch_gm_labels(system.iter().copied(), names.iter().map(|name| name.as_str()));
             }
             FetchItem::SaveDate => printer.fetch_save_date(DateTime::utc(record.saved_secs)),
             _ => {
-                if let Some(message) = message {
-                    print_summary(message, item, printer, wanted.mode);
+                if let Some(summary) = &read.summary {
+                    print_summary(summary, item, printer);
                 }
             }
         }
     }
-    if message.is_none() || pieces.is_empty() {
+    if !read.goes_on {
         printer.fetch_end();
     }
+    true
 }
 
 /// What was worked out when the message arrived.
-fn print_summary(message: &Message, item: &FetchItem, printer: &mut Printer<'_>, mode: PrintMode) {
-    let summary = &message.summary;
-    let in_utf8 = |ascii: &bytes::Bytes, utf8: &Option<bytes::Bytes>| match utf8 {
-        Some(utf8) if mode.utf8 => utf8.clone(),
-        _ => ascii.clone(),
-    };
+fn print_summary(summary: &Summary<'_>, item: &FetchItem, printer: &mut Printer<'_>) {
     match item {
-        FetchItem::Envelope => {
-            printer.fetch_raw(b"ENVELOPE", &in_utf8(&summary.envelope, &summary.envelope_utf8));
-        }
-        FetchItem::BodyStructure => {
-            printer.fetch_raw(b"BODYSTRUCTURE", &in_utf8(&summary.body_structure, &summary.body_structure_utf8));
-        }
-        FetchItem::Body => {
-            let structure = in_utf8(&summary.body_structure, &summary.body_structure_utf8);
-            printer.fetch_raw(b"BODY", &columba_mime::without_extensions(&structure));
-        }
-        FetchItem::ThreadId => printer.fetch_thread_id(message.thread),
-        FetchItem::GmThrId => printer.fetch_gm_number(b"X-GM-THRID", message.thread.0),
+        FetchItem::Envelope => printer.fetch_raw(b"ENVELOPE", summary.envelope),
+        FetchItem::BodyStructure => printer.fetch_raw(b"BODYSTRUCTURE", summary.structure),
+        FetchItem::Body => printer.fetch_raw(b"BODY", &columba_mime::without_extensions(summary.structure)),
+        FetchItem::ThreadId => printer.fetch_thread_id(summary.thread),
+        FetchItem::GmThrId => printer.fetch_gm_number(b"X-GM-THRID", summary.thread.0),
         // RFC 8970 §3.2: NIL only where LAZY allows it; otherwise it has been worked out.
-        FetchItem::Preview { .. } => {
-            printer.fetch_nstring(b"PREVIEW", summary.preview.as_deref().map(str::as_bytes));
-        }
+        FetchItem::Preview { .. } => printer.fetch_nstring(b"PREVIEW", summary.preview),
         _ => {}
     }
 }
