@@ -34,7 +34,7 @@ impl Delivery {
         self.incoming.write(chunk).await
     }
 
-    /// Makes the octets durable. The message is seen once it has been appended to a mailbox.
+    /// Ends the octets. The message is seen, and durable, once it has been appended to a mailbox.
     ///
     /// # Errors
     /// Whatever the store says; nothing is kept then.

@@ -9,15 +9,19 @@ use bytes::Bytes;
 use columba_store::Key;
 use rusqlite::{Connection, OpenFlags, Statement, params};
 
+use crate::segments::{LoggedRecord, Placed};
+
 /// The tables as they are; `user_version` of the file.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
 /// Says that a file is Columba's: "CLMB".
 const APPLICATION_ID: i64 = 0x434c_4d42;
 // Values are 0.1 to 8 KB. An ordinary table beside its index takes half the time and log of a WITHOUT ROWID one here,
 // because that one keeps at most a quarter of a page of each value in the tree (measured, see the format's page).
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS kv (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL) STRICT;";
+    CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS logged
+        (n INTEGER PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL, record BLOB NOT NULL) STRICT;";
 /// Octets of a page of the file.
 pub(crate) const PAGE_BYTES: u32 = 4096;
 /// How long a connection waits for another one's lock. Ours hold none for long: only recovery and other programs do.
@@ -66,6 +70,21 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA user_version = {FORMAT};
          COMMIT;"
     ))
+}
+
+/// Brings a file of format 1, which had no table `logged`, to this one.
+pub(crate) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;"))
+}
+
+/// The records of messages that the log has, by their numbers.
+pub(crate) fn logged(connection: &Connection) -> rusqlite::Result<Vec<(u64, LoggedRecord)>> {
+    let mut statement = connection.prepare("SELECT n, segment, offset, record FROM logged ORDER BY n")?;
+    let rows = statement.query_map([], |row| {
+        let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+        Ok((number(0)?, LoggedRecord { segment: number(1)?, offset: number(2)?, record: row.get(3)? }))
+    })?;
+    rows.collect()
 }
 
 /// The format of the file; `None` if it is not one of Columba's.
@@ -136,6 +155,8 @@ pub(crate) struct Writes<'c> {
     delete: Statement<'c>,
     clear: Statement<'c>,
     register: Statement<'c>,
+    log_record: Statement<'c>,
+    forget_records: Statement<'c>,
     log: Statement<'c>,
 }
 
@@ -150,6 +171,9 @@ impl<'c> Writes<'c> {
             delete: connection.prepare("DELETE FROM kv WHERE k = ?1")?,
             clear: connection.prepare("DELETE FROM kv WHERE k >= ?1 AND k < ?2")?,
             register: connection.prepare("INSERT OR IGNORE INTO account (id, epoch) VALUES (?1, 0)")?,
+            log_record: connection
+                .prepare("INSERT INTO logged (n, segment, offset, record) VALUES (?1, ?2, ?3, ?4)")?,
+            forget_records: connection.prepare("DELETE FROM logged WHERE n <= ?1")?,
             log: connection.prepare("PRAGMA wal_checkpoint(NOOP)")?,
         })
     }
@@ -194,6 +218,18 @@ impl<'c> Writes<'c> {
     /// Says that the account lives in this file.
     pub(crate) fn register(&mut self, account: u64) -> rusqlite::Result<()> {
         self.register.execute([account.cast_signed()]).map(drop)
+    }
+
+    /// Makes the octets of a message durable with the transaction, before they are at their place.
+    pub(crate) fn log_record(&mut self, n: u64, placed: &Placed) -> rusqlite::Result<()> {
+        let Placed { segment, offset, record, .. } = placed;
+        let (n, segment, offset) = (n.cast_signed(), segment.cast_signed(), offset.cast_signed());
+        self.log_record.execute(params![n, segment, offset, record]).map(drop)
+    }
+
+    /// Forgets the records up to that one, which are durable at their places.
+    pub(crate) fn forget_records(&mut self, up_to: u64) -> rusqlite::Result<()> {
+        self.forget_records.execute([up_to.cast_signed()]).map(drop)
     }
 
     pub(crate) fn log(&mut self) -> rusqlite::Result<LogState> {

@@ -21,8 +21,10 @@ use crate::checkpointer::{self, CheckpointState};
 use crate::data_dir::{DataDir, private_file};
 use crate::database::{self, Reads, Role};
 use crate::fault::{closed, sqlite_words};
+use crate::logged::Logged;
 use crate::queue::Queue;
 use crate::readers::{self, Answer, Question, Scan};
+use crate::segments::{self, Files, Lane, LaneWriter, LoggedRecord};
 use crate::writer::{Submission, Writer, put_whole_key};
 
 /// The file of the global partition is the first; shard n is file n + 1.
@@ -43,8 +45,13 @@ pub(crate) struct SqliteEngine {
 }
 
 impl SqliteEngine {
-    /// Opens the files of `dir`, makes them when it is new, and starts the threads.
-    pub(crate) fn open(dir: Arc<DataDir>, readers: usize) -> Result<(Self, Arc<AccountMap>), OpenError> {
+    /// Opens the files of `dir`, makes them when it is new, and starts the threads. The lanes of the shards are opened on
+    /// the way, because what a crash left in a shard's log belongs into its segments first.
+    pub(crate) fn open(
+        dir: Arc<DataDir>,
+        segments: &Arc<Files>,
+        readers: usize,
+    ) -> Result<(Self, Arc<AccountMap>, Vec<(Arc<Lane>, LaneWriter)>), OpenError> {
         let files = shard_files(&dir);
         let mut connections = Vec::new();
         for file in &files {
@@ -55,6 +62,13 @@ impl SqliteEngine {
             .zip(&files)
             .map(|(c, file)| accounts_in(c, &file.name))
             .collect::<Result<Vec<_>, _>>()?;
+        let mut lanes = Vec::new();
+        let mut logged = vec![None];
+        for (shard, (connection, file)) in connections.iter().zip(&files).skip(1).enumerate() {
+            let (lane, last) = open_lane(connection, file, segments, shard)?;
+            logged.push(Some(Logged::new(Arc::clone(&lane.0), last)));
+            lanes.push(lane);
+        }
         dir.seal()?;
         let accounts = Arc::new(AccountMap::new(dir.shards(), homes(&held)?));
         let mut engine = Self {
@@ -67,15 +81,16 @@ impl SqliteEngine {
             writing: Vec::new(),
             _dir: Arc::clone(&dir),
         };
-        engine.start(files, connections, held, readers)?;
-        Ok((engine, accounts))
+        let opened = connections.into_iter().zip(held).zip(logged);
+        let opened = opened.map(|((connection, held), logged)| OpenedFile { connection, held, logged });
+        engine.start(files, opened.collect(), readers)?;
+        Ok((engine, accounts, lanes))
     }
 
     fn start(
         &mut self,
         files: Vec<ShardFile>,
-        connections: Vec<Connection>,
-        held: Vec<Vec<(u64, i64)>>,
+        opened: Vec<OpenedFile>,
         readers: usize,
     ) -> Result<(), OpenError> {
         let spawned = |thread: std::io::Result<JoinHandle<()>>| {
@@ -88,13 +103,15 @@ impl SqliteEngine {
         let (copies, to_copy) = (Arc::clone(&self.copies), files.clone());
         let thread = std::thread::Builder::new().name("checkpoint".into());
         self.helpers.push(spawned(thread.spawn(move || checkpointer::run(&copies, &to_copy)))?);
-        for (number, ((file, connection), held)) in files.into_iter().zip(connections).zip(held).enumerate() {
+        for (number, (file, opened)) in files.into_iter().zip(opened).enumerate() {
+            let OpenedFile { connection, held, logged } = opened;
             let Some(queue) = self.writers.get(number) else { continue };
             let writer = Writer {
                 checkpoints: CheckpointState::new(number, file.name.clone(), Arc::clone(&self.copies)),
                 file,
                 queue: Arc::clone(queue),
                 registered: held.into_iter().map(|(account, _)| account).collect::<HashSet<_>>(),
+                logged,
             };
             let thread = std::thread::Builder::new().name(format!("write-{number}"));
             self.writing.push(spawned(thread.spawn(move || writer.run(connection)))?);
@@ -202,6 +219,14 @@ impl Drop for SqliteEngine {
     }
 }
 
+/// A SQLite file that its writer is about to get.
+struct OpenedFile {
+    connection: Connection,
+    /// The accounts in it, with their epochs.
+    held: Vec<(u64, i64)>,
+    logged: Option<Logged>,
+}
+
 /// A SQLite file: as an administrator knows it, and where it is.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardFile {
@@ -281,6 +306,7 @@ fn open_file(dir: &DataDir, file: &ShardFile) -> Result<Connection, OpenError> {
     }
     match database::format(&connection).map_err(unavailable)? {
         Some(database::FORMAT) => {}
+        Some(1) => database::upgrade(&connection).map_err(unavailable)?,
         Some(newer) if newer > database::FORMAT => {
             let (found, known) = (newer.cast_unsigned(), database::FORMAT.cast_unsigned());
             return Err(OpenError::Newer { file: name.into(), found, known });
@@ -292,6 +318,20 @@ fn open_file(dir: &DataDir, file: &ShardFile) -> Result<Connection, OpenError> {
     }
     database::use_log(&connection, WAL_BYTES * 4).map_err(unavailable)?;
     Ok(connection)
+}
+
+/// Opens a shard's segments, after what its log has of them was put there. Gives the last record of the log, too.
+fn open_lane(
+    connection: &Connection,
+    file: &ShardFile,
+    segments: &Arc<Files>,
+    shard: usize,
+) -> Result<((Arc<Lane>, LaneWriter), u64), OpenError> {
+    let logged = database::logged(connection).map_err(|e| OpenError::Unavailable(sqlite_words(&file.name, &e)))?;
+    let last = logged.last().map_or(0, |(n, _)| *n);
+    let records: Vec<LoggedRecord> = logged.into_iter().map(|(_, record)| record).collect();
+    let opened = segments::restore(segments, shard, &records).and_then(|()| Lane::open(segments, shard));
+    opened.map(|lane| (lane, last)).map_err(|e| OpenError::io(&segments.dir_of(shard).0, &e))
 }
 
 fn accounts_in(connection: &Connection, name: &str) -> Result<Vec<(u64, i64)>, OpenError> {

@@ -17,6 +17,7 @@ mod data_dir;
 mod database;
 mod engine;
 mod fault;
+mod logged;
 mod queue;
 mod readers;
 mod segments;
@@ -96,9 +97,10 @@ impl Claim {
         let Durability::Full = options.durability;
         let dir = Arc::new(self.0);
         let readers = options.readers.max(1);
-        let (engine, accounts) = engine::SqliteEngine::open(Arc::clone(&dir), readers)?;
+        let files = Arc::new(segments::Files::new(Arc::clone(&dir)));
+        let (engine, accounts, lanes) = engine::SqliteEngine::open(Arc::clone(&dir), &files, readers)?;
         let shards = engine::shard_files(&dir);
-        let blobs = segments::SegmentBlobs::open(dir, accounts, readers)?;
+        let blobs = segments::SegmentBlobs::open(files, lanes, accounts, readers)?;
         Ok(Opened { engine: Arc::new(engine), blobs: Arc::new(blobs), shards })
     }
 }

@@ -1,5 +1,6 @@
 //! The one thread that writes a SQLite file: it takes all commits in line and makes them one transaction.
 //!
+//! Octets of messages that wait for a commit go into the same transaction (`logged`).
 //! It knows guards and the order of commits; what a failure means for a commit is decided here and nowhere else.
 
 use std::collections::HashSet;
@@ -14,7 +15,9 @@ use crate::checkpointer::CheckpointState;
 use crate::database::{self, Role, Writes};
 use crate::engine::ShardFile;
 use crate::fault::{commit_is_open, sqlite_words};
+use crate::logged::Logged;
 use crate::queue::Queue;
+use crate::segments::Placed;
 
 /// A commit in line.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Writer {
     /// The accounts that the file says it holds.
     pub(crate) registered: HashSet<u64>,
     pub(crate) checkpoints: CheckpointState,
+    /// The octets of messages that come with the commits; the global file has none.
+    pub(crate) logged: Option<Logged>,
 }
 
 /// A transaction that did not happen, or may not have.
@@ -112,7 +117,16 @@ impl Writer {
 
     /// Commits the group and tells everybody what became of it, in order.
     fn settle(&mut self, writes: &mut Writes<'_>, group: Vec<Submission>) -> After {
-        match self.transaction(writes, &group) {
+        // What a commit refers to was placed before the commit was submitted, so it is here now.
+        let placed = self.logged.as_ref().map(Logged::take).unwrap_or_default();
+        let outcome = self.transaction(writes, &group, &placed);
+        if let Some(logged) = &mut self.logged {
+            match outcome {
+                Ok(_) => logged.happened(placed),
+                Err(_) => logged.failed(placed),
+            }
+        }
+        match outcome {
             Ok(verdicts) => {
                 group.into_iter().zip(verdicts).for_each(|(submission, verdict)| say(submission.done, verdict));
                 After::Next
@@ -144,12 +158,17 @@ impl Writer {
         &mut self,
         writes: &mut Writes<'_>,
         group: &[Submission],
+        placed: &[Placed],
     ) -> Result<Vec<Result<(), CommitError>>, Failed> {
         // A lock that somebody else holds, say: the same for all.
         writes.begin().map_err(|error| self.abandon(writes, &error, false))?;
         let mut newcomers = Vec::new();
         let applied = group.iter().map(|submission| self.apply(writes, &submission.batch, &mut newcomers));
         let verdicts = applied.collect::<Result<Vec<_>, _>>().map_err(|error| self.abandon(writes, &error, true))?;
+        if let Some(logged) = &mut self.logged {
+            let written = logged.log(writes, placed);
+            written.map_err(|error| self.abandon(writes, &error, false))?;
+        }
         match writes.commit() {
             Ok(()) => {
                 self.registered.extend(newcomers);

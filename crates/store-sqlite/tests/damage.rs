@@ -23,7 +23,9 @@ async fn write(opened: &Opened, number: u64, octets: Bytes) -> Result<BlobRecord
     let (account, message) = (AccountId(1), MessageId(number));
     let mut writer = opened.blobs.begin(account, message);
     writer.write(octets).await?;
-    Ok(BlobRecord { account, message, blob: writer.finish().await? })
+    let blob = writer.finish().await?;
+    opened.blobs.settle().await?;
+    Ok(BlobRecord { account, message, blob })
 }
 
 async fn write_some(opened: &Opened, numbers: std::ops::Range<u64>) -> Vec<BlobRecord> {
@@ -261,7 +263,7 @@ fn a_second_one_a_missing_shard_and_a_newer_format_are_refused() {
     newer[60..64].copy_from_slice(&9u32.to_be_bytes());
     std::fs::write(&shard, newer).unwrap();
     let newer = open(dir.path(), SqliteOptions::default()).unwrap_err().to_string();
-    assert_eq!(newer, "shards/00.sqlite has format 9, and this program knows formats up to 1: use a newer Columba");
+    assert_eq!(newer, "shards/00.sqlite has format 9, and this program knows formats up to 2: use a newer Columba");
 }
 
 /// A small file system of its own; gone when dropped.

@@ -309,6 +309,7 @@ async fn write(blobs: &dyn Blobs, account: u64, message: u64, bytes: &Bytes, chu
         writer.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
     let blob = writer.finish().await.unwrap();
+    blobs.settle().await.unwrap();
     assert_eq!(blob.len, bytes.len() as u64);
     BlobRecord { account, message, blob }
 }

@@ -265,6 +265,11 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     /// Reads one blob wholly and verifies its checksum and owner.
     fn check(&self, record: BlobRecord) -> BoxFuture<'_, Result<(), EngineError>>;
 
+    /// Makes durable all that was finished and has no commit yet. Only for those who look at segments as a whole.
+    fn settle(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Gives a segment's space back. Nothing refers to it any more.
     fn remove(&self, segment: u64) -> BoxFuture<'_, Result<(), EngineError>>;
 }
@@ -274,6 +279,7 @@ pub trait BlobWriter: Send {
     /// Takes the next octets.
     fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), EngineError>>;
 
-    /// Makes all of it durable.
+    /// Gives it its place. Its octets can be read, and are durable, once a commit of the same account that was submitted
+    /// afterwards has happened: an engine may make both durable with one sync.
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<BlobRef, EngineError>>;
 }

@@ -1,4 +1,5 @@
-//! Messages on their way in: bytes are written and made durable first, and become a message by a later commit.
+//! Messages on their way in: bytes get their place first, and become a message by a later commit, with which they are
+//! durable at the latest.
 //!
 //! Between the two they belong to nobody in storage, so a lease here keeps their segment from being given back.
 
@@ -35,7 +36,7 @@ impl Leases {
         lock(&self.0).in_flight.clone()
     }
 
-    /// Bytes that were made durable and then not wanted, since the last call.
+    /// Bytes that got a place and then were not wanted, since the last call.
     pub(crate) fn take_orphans(&self) -> Vec<BlobRecord> {
         std::mem::take(&mut lock(&self.0).orphans)
     }
@@ -43,10 +44,10 @@ impl Leases {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LeaseState {
-    /// Nothing is durable yet.
+    /// They have no place yet.
     Writing,
-    /// The bytes are durable, and nobody's.
-    Durable(BlobRef),
+    /// The bytes have a place, and are nobody's.
+    Placed(BlobRef),
     /// A commit made them a message's.
     Committed,
     /// Nobody knows: the lease is held until the process ends.
@@ -75,7 +76,7 @@ impl Drop for Lease {
         match state {
             LeaseState::Unknown => return,
             // What is not noted here is found by `verify`, and given back with its segment.
-            LeaseState::Durable(blob) if leases.orphans.len() < ORPHANED_BYTES => {
+            LeaseState::Placed(blob) if leases.orphans.len() < ORPHANED_BYTES => {
                 leases.orphans.push(BlobRecord { account: self.account, message: self.message, blob });
             }
             _ => {}
@@ -120,13 +121,13 @@ impl Incoming {
         Ok(self.writer.write(chunk).await?)
     }
 
-    /// Makes all of it durable.
+    /// Gives all of it its place; the commit that makes it a message makes it durable, if it was not before.
     ///
     /// # Errors
     /// `Unavailable`: the medium is full or failing.
     pub async fn finish(self) -> Result<StoredBytes, StoreError> {
         let blob = self.writer.finish().await?;
-        self.lease.set(LeaseState::Durable(blob));
+        self.lease.set(LeaseState::Placed(blob));
         Ok(StoredBytes { blob, lease: self.lease })
     }
 }
@@ -137,7 +138,7 @@ impl fmt::Debug for Incoming {
     }
 }
 
-/// Bytes that are durable, and nobody's message yet. Dropping them gives their space back some time later.
+/// Bytes that have a place, and are nobody's message yet. Dropping them gives their space back some time later.
 #[derive(Debug)]
 pub struct StoredBytes {
     pub(crate) blob: BlobRef,

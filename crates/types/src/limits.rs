@@ -197,6 +197,14 @@ pub const COMMIT_GROUP_BYTES: usize = 8 * 1024 * 1024;
 pub const WAL_BYTES: u64 = 16 * 1024 * 1024;
 /// Octets of messages that are made durable with one sync, for the same reason as with commits.
 pub const BLOB_GROUP_BYTES: usize = 8 * 1024 * 1024;
+/// A message up to this size becomes durable with its commit's sync, in the shard's log, which then writes it twice; a
+/// larger one has a sync of its own before.
+pub const MESSAGE_IN_LOG_BYTES: usize = 16 * 1024;
+/// Octets of such messages that wait for a shard's next commit. Beyond, they share a sync of their own: then many wait for
+/// each sync anyway, and what is written twice is what slows them down.
+pub const LOGGED_GROUP_BYTES: usize = 32 * 1024;
+/// Octets of such messages after which their segment is synced, so that the log can forget them.
+pub const LOGGED_BYTES: usize = 256 * 1024;
 /// Octets of a segment file before a new one is begun.
 pub const SEGMENT_BYTES: u64 = 128 * 1024 * 1024;
 /// Octets of zeros written ahead of the messages of a segment, which spares its syncs the file system's journal.

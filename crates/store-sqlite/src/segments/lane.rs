@@ -1,23 +1,44 @@
-//! The one thread that appends to a shard's segments: it takes all messages in line, writes them, and makes them
-//! durable with one sync. Also gives out the numbers of segments.
+//! A shard's line of messages, and which places of its growing segment are given out. It writes nothing itself: what has
+//! a place is written with the shard's commits (`logged`) or by the lane's own thread (`lane_writer`).
+//!
+//! Small messages only get a place: their octets become durable with the commit that follows, in its log, and then
+//! go to their place. So one sync carries both. Two rules keep the segment readable after a crash:
+//! - A place that was given out holds zeros until its record is in the log, so it is either whole or nothing.
+//! - While the lane's thread writes records that no log has, no place behind them is given out: what it leaves torn is
+//!   the end of the file.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use columba_store::{BlobRef, EngineError};
-use columba_types::limits::{BLOB_GROUP_BYTES, COMMIT_QUEUE, SEGMENT_BYTES, SEGMENT_ZEROED_BYTES};
+use columba_types::limits::{LOGGED_GROUP_BYTES, MESSAGE_IN_LOG_BYTES, SEGMENT_BYTES};
 use futures_channel::oneshot::Sender;
 
 use super::files::{Files, Kind};
-use super::record::{ALIGNMENT, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, place_of, segment_header, segment_of};
-use super::walk::end_of_whole_records;
-use crate::data_dir::{private_file, sync_dir};
-use crate::fault::io_fault;
+use super::lane_writer::{LaneWriter, Tail};
+use super::record::{ALIGNMENT, RECORD_HEADER, RecordHeader, place_of, segment_of};
 use crate::queue::Queue;
+
+/// What the lane's thread is asked to do.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Append(Append),
+    Tend(Tend),
+    /// Make durable what has a place and was not yet in a commit.
+    Settle(Sender<Result<(), EngineError>>),
+}
+
+impl Work {
+    /// Octets that are written for it.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Append(append) => append.record.len(),
+            Self::Tend(_) | Self::Settle(_) => 0,
+        }
+    }
+}
 
 /// A message in line.
 #[derive(Debug)]
@@ -28,12 +49,46 @@ pub(crate) struct Append {
     pub(crate) answer: Sender<Result<BlobRef, EngineError>>,
 }
 
-/// The segment that grows, as readers may see it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Records that are in the log and at their places: once these files are synced, the log can forget them.
+#[derive(Debug)]
+pub(crate) struct Tend {
+    pub(crate) files: Vec<Arc<File>>,
+    /// The last of them.
+    pub(crate) up_to: u64,
+    /// Where to say so.
+    pub(crate) settled: Arc<AtomicU64>,
+}
+
+/// A record that has a place, which still holds zeros.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) file: Arc<File>,
+    /// Header, message, and the zeros behind it.
+    pub(crate) record: Vec<u8>,
+}
+
+/// The segment that grows, as everybody may see it.
+#[derive(Clone, Debug)]
 pub(crate) struct Growing {
     pub(crate) segment: u64,
-    /// Octets that are durable.
+    pub(crate) file: Arc<File>,
+    /// Where the next record goes.
     pub(crate) end: u64,
+    /// Octets up to which the file is there, zeros or nothing behind `end`: places are given out up to here.
+    pub(crate) room: u64,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    growing: Option<Growing>,
+    /// No place is given out: the lane's thread is writing, or the medium failed.
+    closed: bool,
+    distrusted: bool,
+    placed: Vec<Placed>,
+    /// Octets of those.
+    bytes: usize,
 }
 
 /// What a lane shares with everybody.
@@ -41,9 +96,12 @@ pub(crate) struct Growing {
 pub(crate) struct Lane {
     shard: usize,
     files: Arc<Files>,
-    queue: Queue<Append>,
+    pub(super) queue: Queue<Work>,
     next_number: AtomicU64,
-    growing: Mutex<Option<Growing>>,
+    places: Mutex<Places>,
+    /// Held from taking what is placed until it is durable or given back, so that a commit never overtakes its octets.
+    /// Taken before `places`.
+    settling: Mutex<()>,
 }
 
 impl Lane {
@@ -63,11 +121,10 @@ impl Lane {
             files: Arc::clone(files),
             queue: Queue::new(),
             next_number: AtomicU64::new(last + 1),
-            growing: Mutex::new(None),
+            places: Mutex::default(),
+            settling: Mutex::default(),
         });
-        let writer = LaneWriter { lane: Arc::clone(&lane), tail: None, zeros: Vec::new() };
-        let writer = LaneWriter { tail: tail.flatten(), ..writer };
-        writer.show();
+        let writer = LaneWriter::new(Arc::clone(&lane), tail.flatten());
         Ok((lane, writer))
     }
 
@@ -75,207 +132,110 @@ impl Lane {
         self.shard
     }
 
+    pub(super) fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
     /// A number no segment of this shard has had since the directory was opened, and none has that exists.
     pub(crate) fn new_segment(&self) -> u64 {
         segment_of(self.shard, self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Puts a message in line; gives it back when the lane is closed.
-    pub(crate) fn append(&self, append: Append) -> Result<(), Append> {
-        self.queue.push(append)
+    /// Asks the lane's thread; gives it back when the lane is closed.
+    pub(crate) fn ask(&self, work: Work) -> Result<(), Work> {
+        self.queue.push(work)
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a small message its place. `record` has room for the header at its front. Gives it back where the lane's
+    /// thread has to see to it: it is not small, there is no room, or much is waiting already.
+    pub(crate) fn place(&self, header: RecordHeader, mut record: Vec<u8>) -> Result<BlobRef, Vec<u8>> {
+        let len = record.len().next_multiple_of(ALIGNMENT as usize);
+        if record.len() > RECORD_HEADER + MESSAGE_IN_LOG_BYTES {
+            return Err(record);
+        }
+        let mut places = self.places();
+        let Places { growing: Some(growing), closed: false, distrusted: false, placed, bytes } = &mut *places else {
+            return Err(record);
+        };
+        let end = growing.end + len as u64;
+        if *bytes + len > LOGGED_GROUP_BYTES || end > growing.room || growing.end >= SEGMENT_BYTES {
+            return Err(record);
+        }
+        let (segment, offset) = (growing.segment, growing.end);
+        if let Some(room) = record.first_chunk_mut::<RECORD_HEADER>() {
+            *room = header.encode(segment, offset);
+        }
+        record.resize(len, 0);
+        growing.end = end;
+        *bytes += len;
+        placed.push(Placed { segment, offset, file: Arc::clone(&growing.file), record });
+        Ok(BlobRef { segment, offset, len: header.len })
+    }
+
+    /// Everything that has a place and is neither durable nor in a commit. A commit that is about to be made has to carry
+    /// all of it: what it refers to was placed before it was submitted.
+    pub(crate) fn take_placed(&self) -> Vec<Placed> {
+        let _settling = self.hold_settling();
+        self.take_placed_held()
+    }
+
+    pub(super) fn hold_settling(&self) -> MutexGuard<'_, ()> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, where `settling` is held.
+    pub(super) fn take_placed_held(&self) -> Vec<Placed> {
+        let mut places = self.places();
+        places.bytes = 0;
+        std::mem::take(&mut places.placed)
+    }
+
+    /// Takes back what did not become durable: the next commit, or the lane's thread, tries again.
+    pub(crate) fn give_back(&self, mut placed: Vec<Placed>) {
+        if placed.is_empty() {
+            return;
+        }
+        let mut places = self.places();
+        placed.append(&mut places.placed);
+        places.bytes = placed.iter().map(|placed| placed.record.len()).sum();
+        places.placed = placed;
+    }
+
+    /// Stops giving out places for good: the medium failed with records that only the log has, and the log keeps them.
+    pub(crate) fn distrust(&self) {
+        self.places().distrusted = true;
+    }
+
+    /// Stops giving out places; where the next record goes.
+    pub(super) fn close_places(&self) -> Option<Growing> {
+        let mut places = self.places();
+        places.closed = true;
+        places.growing.clone()
+    }
+
+    /// Gives out places again, in this segment.
+    pub(super) fn open_places(&self, growing: Option<Growing>) {
+        let mut places = self.places();
+        places.closed = false;
+        places.growing = growing;
+    }
+
+    /// Says that the segment's file goes on up to `room`.
+    pub(super) fn widen(&self, room: u64) {
+        if let Some(growing) = &mut self.places().growing {
+            growing.room = room;
+        }
     }
 
     pub(crate) fn growing(&self) -> Option<Growing> {
-        *self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places().growing.clone()
     }
 
     pub(crate) fn close(&self) {
         self.queue.close();
     }
-}
-
-/// A segment that grows, as its writer has it.
-#[derive(Debug)]
-struct Tail {
-    segment: u64,
-    file: Arc<File>,
-    /// Octets that are durable.
-    end: u64,
-    /// Octets up to which the file is there, with zeros behind `end`.
-    zeroed: u64,
-    /// Its name is durable too.
-    named: bool,
-}
-
-impl Tail {
-    fn create(files: &Files, segment: u64) -> io::Result<Self> {
-        let path = files.path(segment, Kind::Growing);
-        let file = private_file().read(true).write(true).create_new(true).open(&path)?;
-        if let Err(error) = file.write_all_at(&segment_header(segment), 0) {
-            // An empty file would only be in the way of the next one.
-            _ = std::fs::remove_file(&path);
-            return Err(error);
-        }
-        let file = Arc::new(file);
-        files.keep(segment, Arc::clone(&file));
-        Ok(Self { segment, file, end: SEGMENT_HEADER, zeroed: SEGMENT_HEADER, named: false })
-    }
-
-    /// Takes up a segment that was growing when the process ended. `None`: there was nothing in it, and it is gone.
-    fn recover(files: &Files, segment: u64) -> io::Result<Option<Self>> {
-        let path = files.path(segment, Kind::Growing);
-        let file = private_file().read(true).write(true).open(&path)?;
-        let end = end_of_whole_records(&file, segment)?;
-        if end == SEGMENT_HEADER {
-            std::fs::remove_file(&path)?;
-            return Ok(None);
-        }
-        file.set_len(end)?;
-        file.write_all_at(&segment_header(segment), 0)?;
-        file.sync_all()?;
-        Ok(Some(Self { segment, file: Arc::new(file), end, zeroed: end, named: true }))
-    }
-
-    /// Gives the file its last length and name.
-    fn seal(self, files: &Files) -> io::Result<()> {
-        self.file.set_len(self.end)?;
-        self.file.sync_all()?;
-        std::fs::rename(files.path(self.segment, Kind::Growing), files.path(self.segment, Kind::Sealed))?;
-        sync_dir(&files.dir_of(place_of(self.segment).0).0)
-    }
-}
-
-/// The writer of a lane; `run` is its life.
-#[derive(Debug)]
-pub(crate) struct LaneWriter {
-    lane: Arc<Lane>,
-    tail: Option<Tail>,
-    zeros: Vec<u8>,
-}
-
-impl LaneWriter {
-    /// Serves until the lane is closed and nothing is in line.
-    pub(crate) fn run(mut self) {
-        let lane = Arc::clone(&self.lane);
-        while let Some(group) = lane.queue.take(COMMIT_QUEUE, BLOB_GROUP_BYTES, |append| append.record.len()) {
-            self.serve(group);
-        }
-        if let Some(tail) = &self.tail {
-            // Zeros are only of use to a process that goes on; a failure leaves them to the next one.
-            _ = tail.file.set_len(tail.end).and_then(|()| tail.file.sync_all());
-        }
-    }
-
-    fn serve(&mut self, mut group: Vec<Append>) {
-        let answers = match self.append(&mut group) {
-            Ok(blobs) => blobs.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => {
-                self.step_back();
-                let fault = io_fault(&self.lane.files.dir_of(self.lane.shard).1, &error);
-                group.iter().map(|_| Err(fault.clone())).collect()
-            }
-        };
-        self.show();
-        group.into_iter().zip(answers).for_each(|(append, answer)| _ = append.answer.send(answer));
-    }
-
-    fn show(&self) {
-        let growing = self.tail.as_ref().map(|tail| Growing { segment: tail.segment, end: tail.end });
-        *self.lane.growing.lock().unwrap_or_else(PoisonError::into_inner) = growing;
-    }
-
-    fn append(&mut self, group: &mut [Append]) -> io::Result<Vec<BlobRef>> {
-        let files = Arc::clone(&self.lane.files);
-        if self.tail.as_ref().is_some_and(|tail| tail.end >= SEGMENT_BYTES)
-            && let Some(full) = self.tail.take()
-        {
-            full.seal(&files)?;
-        }
-        let tail = match &mut self.tail {
-            Some(tail) => tail,
-            None => self.tail.insert(Tail::create(&files, self.lane.new_segment())?),
-        };
-        let mut end = tail.end;
-        let mut blobs = Vec::with_capacity(group.len());
-        for Append { header, record, .. } in &mut *group {
-            if let Some(room) = record.first_chunk_mut::<RECORD_HEADER>() {
-                *room = header.encode(tail.segment, end);
-            }
-            record.resize(record.len().next_multiple_of(ALIGNMENT as usize), 0);
-            blobs.push(BlobRef { segment: tail.segment, offset: end, len: header.len });
-            end += record.len() as u64;
-        }
-        write_records(&tail.file, group, tail.end)?;
-        if end > tail.zeroed {
-            tail.zeroed = end;
-            write_zeros(tail, end, &mut self.zeros)?;
-        }
-        tail.file.sync_data()?;
-        if !tail.named {
-            sync_dir(&files.dir_of(self.lane.shard).0)?;
-            tail.named = true;
-        }
-        tail.end = end;
-        Ok(blobs)
-    }
-
-    /// After a failure: nothing of what was written may be taken for a record later. What the medium thinks of a
-    /// file whose sync failed is not known, so this one grows no more, unless it can be cut and synced.
-    fn step_back(&mut self) {
-        let Some(tail) = &mut self.tail else { return };
-        let cut = tail.file.set_len(tail.end).and_then(|()| tail.file.sync_all());
-        tail.zeroed = tail.end;
-        if cut.is_err() || tail.end == SEGMENT_HEADER {
-            let Some(tail) = self.tail.take() else { return };
-            if tail.end == SEGMENT_HEADER {
-                self.lane.files.forget(tail.segment);
-                _ = std::fs::remove_file(self.lane.files.path(tail.segment, Kind::Growing));
-            } else {
-                _ = tail.seal(&self.lane.files);
-            }
-        }
-    }
-}
-
-/// Writes the records one behind the other: small ones together, large ones as they are.
-fn write_records(file: &File, group: &[Append], mut offset: u64) -> io::Result<()> {
-    const TOGETHER: usize = 64 * 1024;
-    let mut gathered = Vec::new();
-    for Append { record, .. } in group {
-        if record.len() >= TOGETHER || group.len() == 1 {
-            offset = write_at(file, &gathered, offset)?;
-            gathered.clear();
-            offset = write_at(file, record, offset)?;
-        } else {
-            gathered.extend_from_slice(record);
-        }
-    }
-    write_at(file, &gathered, offset).map(drop)
-}
-
-fn write_at(file: &File, octets: &[u8], offset: u64) -> io::Result<u64> {
-    if !octets.is_empty() {
-        file.write_all_at(octets, offset)?;
-    }
-    Ok(offset + octets.len() as u64)
-}
-
-/// Writes zeros behind the records, so that the next syncs find the file as long as it was: the file system then has
-/// no journal to write for them (measured: twice as many syncs a second from four threads).
-fn write_zeros(tail: &mut Tail, end: u64, zeros: &mut Vec<u8>) -> io::Result<()> {
-    let most = SEGMENT_ZEROED_BYTES as usize;
-    // Behind much that was written at once they would only double the work.
-    if end - tail.end > SEGMENT_ZEROED_BYTES / 4 {
-        return Ok(());
-    }
-    zeros.resize(most, 0);
-    tail.file.write_all_at(zeros, end)?;
-    tail.zeroed = end + SEGMENT_ZEROED_BYTES;
-    Ok(())
-}
-
-/// Moves a whole segment that was put together elsewhere into its place; its octets are durable already.
-pub(crate) fn adopt(files: &Files, path: &Path, segment: u64) -> io::Result<()> {
-    std::fs::rename(path, files.path(segment, Kind::Sealed))?;
-    sync_dir(&files.dir_of(place_of(segment).0).0)
 }

@@ -15,7 +15,8 @@ use futures_channel::oneshot;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::files::Files;
-use super::lane::{self, Append, Lane};
+use super::lane::{Append, Lane, Work};
+use super::lane_writer;
 use super::pool::{Jobs, Outcome, outcome};
 use super::record::{ALIGNMENT, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, segment_header};
 use crate::data_dir::private_file;
@@ -66,9 +67,13 @@ impl MessageWriter {
     }
 
     async fn finish_in_memory(self) -> Result<BlobRef, EngineError> {
-        let (answer, hear) = oneshot::channel();
         let header = self.header();
-        self.lane.append(Append { header, record: self.octets, answer }).map_err(|_| closed())?;
+        let record = match self.lane.place(header, self.octets) {
+            Ok(blob) => return Ok(blob),
+            Err(record) => record,
+        };
+        let (answer, hear) = oneshot::channel();
+        self.lane.ask(Work::Append(Append { header, record, answer })).map_err(|_| closed())?;
         hear.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -164,7 +169,7 @@ impl Staged {
                 Some(file) => write_headers(file, header, segment, end),
                 None => Err(io::ErrorKind::NotFound.into()),
             };
-            let adopted = sealed.and_then(|()| lane::adopt(&files, &path, segment));
+            let adopted = sealed.and_then(|()| lane_writer::adopt(&files, &path, segment));
             if adopted.is_err() {
                 _ = std::fs::remove_file(&path);
             }

@@ -2,14 +2,17 @@
 
 mod files;
 mod lane;
+mod lane_writer;
 mod message_writer;
 mod pool;
 mod read;
 mod record;
+mod restore;
 mod walk;
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
@@ -17,16 +20,20 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use columba_store::{BlobRecord, BlobRef, BlobWriter, Blobs, BoxFuture, EngineError, SegmentInfo};
 use columba_types::{AccountId, MessageId};
+use futures_channel::oneshot;
 
 use crate::OpenError;
 use crate::account_map::AccountMap;
-use crate::data_dir::{DataDir, sync_dir};
-use crate::fault::io_fault;
-use files::{Files, Kind};
-use lane::Lane;
+use crate::data_dir::sync_dir;
+use crate::fault::{closed, io_fault};
+pub(crate) use files::Files;
+use files::Kind;
+pub(crate) use lane::{Lane, Placed, Tend, Work};
+pub(crate) use lane_writer::LaneWriter;
 use message_writer::{MessageWriter, Staging};
 use pool::{Pool, outcome};
 use record::place_of;
+pub(crate) use restore::{LoggedRecord, restore};
 use walk::Found;
 
 /// Threads that put large messages together. They sync, so readers have threads of their own.
@@ -45,10 +52,14 @@ pub(crate) struct SegmentBlobs {
 }
 
 impl SegmentBlobs {
-    /// Recovers what a crash left in `dir` and starts the threads.
-    pub(crate) fn open(dir: Arc<DataDir>, accounts: Arc<AccountMap>, readers: usize) -> Result<Self, OpenError> {
-        clean_incoming(&dir)?;
-        let files = Arc::new(Files::new(dir));
+    /// Starts the threads. The lanes were opened with the shards that keep their logs.
+    pub(crate) fn open(
+        files: Arc<Files>,
+        lanes: Vec<(Arc<Lane>, LaneWriter)>,
+        accounts: Arc<AccountMap>,
+        readers: usize,
+    ) -> Result<Self, OpenError> {
+        clean_incoming(&files.incoming())?;
         let no_thread = |e| OpenError::Unavailable(format!("no thread can be started: {e}"));
         let staging_pool = Pool::start("stage", STAGING_THREADS).map_err(no_thread)?;
         let mut blobs = Self {
@@ -64,11 +75,10 @@ impl SegmentBlobs {
             files,
             _staging_pool: staging_pool,
         };
-        for shard in 0..blobs.files.shards() {
-            let (lane, writer) =
-                Lane::open(&blobs.files, shard).map_err(|e| OpenError::io(&blobs.files.dir_of(shard).0, &e))?;
+        for (lane, writer) in lanes {
+            let thread = std::thread::Builder::new().name(format!("append-{}", lane.shard()));
             blobs.lanes.push(lane);
-            let thread = std::thread::Builder::new().name(format!("append-{shard}")).spawn(move || writer.run());
+            let thread = thread.spawn(move || writer.run());
             blobs.lane_threads.push(thread.map_err(no_thread)?);
         }
         Ok(blobs)
@@ -143,6 +153,22 @@ impl Blobs for SegmentBlobs {
         Box::pin(outcome(self.readers.jobs().run_if_wanted(job)))
     }
 
+    fn settle(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        let settle = |lane: &Arc<Lane>| {
+            let (answer, hear) = oneshot::channel();
+            // A closed lane drops the answer, which says so.
+            _ = lane.ask(Work::Settle(answer));
+            hear
+        };
+        let all: Vec<_> = self.lanes.iter().map(settle).collect();
+        Box::pin(async move {
+            for settled in all {
+                settled.await.unwrap_or_else(|_| Err(closed()))?;
+            }
+            Ok(())
+        })
+    }
+
     fn remove(&self, segment: u64) -> BoxFuture<'_, Result<(), EngineError>> {
         let grows = self.growing_end(segment).is_some();
         let files = Arc::clone(&self.files);
@@ -176,11 +202,11 @@ struct NoLane;
 
 impl BlobWriter for NoLane {
     fn write(&mut self, _: Bytes) -> BoxFuture<'_, Result<(), EngineError>> {
-        Box::pin(std::future::ready(Err(crate::fault::closed())))
+        Box::pin(std::future::ready(Err(closed())))
     }
 
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<BlobRef, EngineError>> {
-        Box::pin(std::future::ready(Err(crate::fault::closed())))
+        Box::pin(std::future::ready(Err(closed())))
     }
 }
 
@@ -219,9 +245,8 @@ fn remove(files: &Files, segment: u64) -> Result<(), EngineError> {
 }
 
 /// Removes what large messages left that were never finished.
-fn clean_incoming(dir: &DataDir) -> Result<(), OpenError> {
-    let incoming = dir.incoming();
-    let cleaned = std::fs::read_dir(&incoming)
+fn clean_incoming(incoming: &Path) -> Result<(), OpenError> {
+    let cleaned = std::fs::read_dir(incoming)
         .and_then(|entries| entries.into_iter().try_for_each(|entry| std::fs::remove_file(entry?.path())));
-    cleaned.map_err(|e| OpenError::io(&incoming, &e))
+    cleaned.map_err(|e| OpenError::io(incoming, &e))
 }

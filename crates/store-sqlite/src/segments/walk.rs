@@ -19,8 +19,8 @@ pub(crate) enum Found {
     Damaged { offset: u64, why: String },
 }
 
-/// Visits all that lies in the first `end` octets of a segment, in order. Zeros up to the end are nothing at all:
-/// they were written ahead. Where a header is damaged the walk goes on at the next header that is whole.
+/// Visits all that lies in the first `end` octets of a segment, in order. Zeros up to the end or up to a header are nothing
+/// at all: they were written ahead, or are the place of a message that never came. Where a header is damaged the walk goes on at the next header that is whole.
 pub(crate) fn walk(file: &File, segment: u64, end: u64, mut visit: impl FnMut(Found)) -> io::Result<()> {
     let mut window = Window::new(file, end);
     let mut offset = SEGMENT_HEADER;
@@ -48,10 +48,13 @@ pub(crate) fn walk(file: &File, segment: u64, end: u64, mut visit: impl FnMut(Fo
                     }
                 }
             }
-            Err(_) if window.is_zero_from(offset)? => end,
+            Err(_) if window.is_zero(offset, end)? => end,
             Err(why) => {
-                visit(Found::Damaged { offset, why: why.to_string() });
-                window.next_header(segment, offset + ALIGNMENT)?.unwrap_or(end)
+                let next = window.next_header(segment, offset + ALIGNMENT)?.unwrap_or(end);
+                if !window.is_zero(offset, next)? {
+                    visit(Found::Damaged { offset, why: why.to_string() });
+                }
+                next
             }
         };
         offset = next;
@@ -126,9 +129,9 @@ impl<'f> Window<'f> {
         Ok(hash.digest())
     }
 
-    fn is_zero_from(&mut self, mut offset: u64) -> io::Result<bool> {
-        while offset < self.end {
-            let step = usize::try_from(self.end - offset).unwrap_or(usize::MAX).min(MESSAGE_CHUNK_BYTES);
+    fn is_zero(&mut self, mut offset: u64, end: u64) -> io::Result<bool> {
+        while offset < end {
+            let step = usize::try_from(end - offset).unwrap_or(usize::MAX).min(MESSAGE_CHUNK_BYTES);
             if !self.at(offset, step)?.is_some_and(|octets| octets.iter().all(|octet| *octet == 0)) {
                 return Ok(false);
             }
