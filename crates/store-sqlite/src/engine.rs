@@ -24,7 +24,7 @@ use crate::fault::{closed, sqlite_words};
 use crate::logged::Logged;
 use crate::queue::Queue;
 use crate::readers::{self, Answer, Question, Scan};
-use crate::segments::{self, Files, Lane, LaneWriter, LoggedRecord};
+use crate::segments::{self, Files, Lane, LoggedRecord, OpenLane};
 use crate::writer::{Submission, Writer, put_whole_key};
 
 /// The file of the global partition is the first; shard n is file n + 1.
@@ -51,7 +51,7 @@ impl SqliteEngine {
         dir: Arc<DataDir>,
         segments: &Arc<Files>,
         readers: usize,
-    ) -> Result<(Self, Arc<AccountMap>, Vec<(Arc<Lane>, LaneWriter)>), OpenError> {
+    ) -> Result<(Self, Arc<AccountMap>, Vec<OpenLane>), OpenError> {
         let files = shard_files(&dir);
         let mut connections = Vec::new();
         for file in &files {
@@ -87,12 +87,7 @@ impl SqliteEngine {
         Ok((engine, accounts, lanes))
     }
 
-    fn start(
-        &mut self,
-        files: Vec<ShardFile>,
-        opened: Vec<OpenedFile>,
-        readers: usize,
-    ) -> Result<(), OpenError> {
+    fn start(&mut self, files: Vec<ShardFile>, opened: Vec<OpenedFile>, readers: usize) -> Result<(), OpenError> {
         let spawned = |thread: std::io::Result<JoinHandle<()>>| {
             thread.map_err(|e| OpenError::Unavailable(format!("no thread can be started: {e}")))
         };
@@ -326,7 +321,7 @@ fn open_lane(
     file: &ShardFile,
     segments: &Arc<Files>,
     shard: usize,
-) -> Result<((Arc<Lane>, LaneWriter), u64), OpenError> {
+) -> Result<(OpenLane, u64), OpenError> {
     let logged = database::logged(connection).map_err(|e| OpenError::Unavailable(sqlite_words(&file.name, &e)))?;
     let last = logged.last().map_or(0, |(n, _)| *n);
     let records: Vec<LoggedRecord> = logged.into_iter().map(|(_, record)| record).collect();

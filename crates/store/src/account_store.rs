@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use bytes::Bytes;
+use columba_types::limits::READ_AHEAD_BYTES;
 use columba_types::{AccountId, MailboxId, MailboxName, MessageId, Uid};
 use tokio::sync::Notify;
 
-use crate::codec;
 use crate::codec::small::{Link, TreeState, decode_format, decode_link, decode_name, decode_tree};
-use crate::engine::{EngineError, Partition};
+use crate::codec::{self, DecodeError};
+use crate::engine::{BoxFuture, EngineError, Partition};
 use crate::feed::{Feed, TreeNews};
 use crate::incoming::Incoming;
 use crate::mailbox::{Mailbox, Room, load};
@@ -29,6 +30,9 @@ use crate::{Head, Message, StoreError, keys};
 const MESSAGE_ID_BITS: u32 = 20;
 /// Times a blob that has moved meanwhile is looked for again.
 const MOVED_BLOB_TRIES: usize = 3;
+
+/// Messages that were asked for, in the order in which they were.
+pub type MessagesSoon<'a> = BoxFuture<'a, Result<Vec<Option<Arc<Message>>>, StoreError>>;
 
 /// One account's mail.
 #[derive(Debug)]
@@ -255,13 +259,51 @@ impl AccountStore {
 
     /// Many messages with one question to the engine, in the order of `ids`; `None` where there is none.
     pub async fn messages(&self, ids: &[MessageId]) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
+        self.soon(ids.to_vec(), codec::message::decode).await
+    }
+
+    /// The same, asked for now and waited for later: meanwhile the engine reads. Without `summaries` those are empty.
+    pub fn messages_soon(&self, ids: Vec<MessageId>, summaries: bool) -> MessagesSoon<'_> {
+        match summaries {
+            true => Box::pin(self.soon(ids, codec::message::decode)),
+            false => Box::pin(self.soon(ids, |value, id| codec::message::decode_place(value, id))),
+        }
+    }
+
+    fn soon(
+        &self,
+        ids: Vec<MessageId>,
+        decode: impl Fn(&Bytes, MessageId) -> Result<Message, DecodeError> + Send,
+    ) -> impl Future<Output = Result<Vec<Option<Arc<Message>>>, StoreError>> + Send {
         let keys = ids.iter().map(|id| keys::message(*id)).collect();
-        let values = self.core.engine.read(self.partition(), keys).await?;
-        let decode = |(id, value): (&MessageId, Option<Bytes>)| {
-            let Some(value) = value else { return Ok(None) };
-            codec::message::decode(&value, *id).map(|message| Some(Arc::new(message))).map_err(|error| error.of(id))
+        let values = self.core.engine.read(self.partition(), keys);
+        async move {
+            let values = values.await?;
+            let decode = |(id, value): (&MessageId, Option<Bytes>)| {
+                let Some(value) = value else { return Ok(None) };
+                decode(&value, *id).map(|message| Some(Arc::new(message))).map_err(|error| error.of(id))
+            };
+            ids.iter().zip(values).map(decode).collect()
+        }
+    }
+
+    /// Reads the octets of the first messages together, as many as are small and come to `READ_AHEAD_BYTES`, so that
+    /// reading each of them is for nothing. What cannot be read is left to [`AccountStore::read`], which says why.
+    pub async fn read_ahead(&self, messages: &mut [Option<Arc<Message>>]) {
+        let mut bytes = 0;
+        let mut fits = |message: &Option<Arc<Message>>| {
+            bytes += message.as_ref().map_or(0, |message| message.blob.len);
+            bytes <= READ_AHEAD_BYTES
         };
-        ids.iter().zip(values).map(decode).collect()
+        let count = messages.iter().take_while(|message| fits(message)).count();
+        let Some(first) = messages.get_mut(..count).filter(|first| first.len() > 1) else { return };
+        let blobs = first.iter().flatten().map(|message| message.blob).collect();
+        let octets = self.core.blobs.read_together(blobs).await;
+        for (message, octets) in first.iter_mut().flatten().zip(octets) {
+            if let (Some(message), Ok(octets)) = (Arc::get_mut(message), octets) {
+                message.octets = Some(octets);
+            }
+        }
     }
 
     /// The octets `range` of a message, cut off at its end.
@@ -269,6 +311,11 @@ impl AccountStore {
     /// # Errors
     /// `NotFound`: the message is gone for good. `Corrupt`: the bytes are damaged or missing.
     pub async fn read(&self, message: &Message, range: Range<u64>) -> Result<Bytes, StoreError> {
+        if let Some(octets) = &message.octets {
+            let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(octets.len());
+            let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
+            return Ok(octets.slice(start..end));
+        }
         let mut blob = message.blob;
         for _ in 0..MOVED_BLOB_TRIES {
             match self.core.blobs.read(blob, range.clone()).await {

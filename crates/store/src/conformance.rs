@@ -296,6 +296,7 @@ pub async fn blobs(make: impl Fn() -> Arc<dyn Blobs>) {
     segments_list_their_records(&*make()).await;
     what_is_not_there_is_missing(&*make()).await;
     removed_segments_are_gone(&*make()).await;
+    what_is_read_together_is_what_is_read_alone(&*make()).await;
 }
 
 fn octets(len: usize, seed: u8) -> Bytes {
@@ -408,4 +409,28 @@ async fn removed_segments_are_gone(blobs: &dyn Blobs) {
     let next = write(blobs, 1, 2, &octets(100, 2), 100).await;
     assert_ne!(next.blob.segment, record.blob.segment, "a number is not used again");
     assert_eq!(blobs.read(next.blob, 0..100).await.unwrap(), octets(100, 2));
+}
+
+async fn what_is_read_together_is_what_is_read_alone(blobs: &dyn Blobs) {
+    let mut written = Vec::new();
+    for n in 0..40u64 {
+        let len = if n == 11 { 2 << 20 } else { n as usize * 997 };
+        written.push(write(blobs, 1, n, &octets(len, n as u8), 500_000).await.blob);
+    }
+    let mut missing = written[5];
+    missing.segment += 1000;
+    let mut shorter = written[20];
+    shorter.len -= 1;
+    let by_threes = written.iter().step_by(3).chain(&written[30..]).copied().collect();
+    let strange = vec![written[4], missing, written[5], written[5], written[3], shorter, written[21]];
+    for list in [written.clone(), written.iter().rev().copied().collect(), by_threes, strange, Vec::new()] {
+        let together = blobs.read_together(list.clone()).await;
+        assert_eq!(together.len(), list.len());
+        for (together, blob) in together.into_iter().zip(list) {
+            match blobs.read(blob, 0..blob.len).await {
+                Ok(alone) => assert!(together.unwrap() == alone, "{blob:?}"),
+                Err(_) => assert!(together.is_err(), "{blob:?}"),
+            }
+        }
+    }
 }

@@ -256,6 +256,18 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     /// reads of small blobs), always by [`Blobs::check`].
     fn read(&self, blob: BlobRef, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, EngineError>>;
 
+    /// Whole blobs, in the order of `blobs`, each with its checksum verified. For many small ones: an engine may read what
+    /// lies together at once, and holds all of it until the last is dropped.
+    fn read_together(&self, blobs: Vec<BlobRef>) -> BoxFuture<'_, Vec<Result<Bytes, EngineError>>> {
+        Box::pin(async move {
+            let mut all = Vec::with_capacity(blobs.len());
+            for blob in blobs {
+                all.push(self.read(blob, 0..blob.len).await);
+            }
+            all
+        })
+    }
+
     /// All segments.
     fn segments(&self) -> BoxFuture<'_, Result<Vec<SegmentInfo>, EngineError>>;
 

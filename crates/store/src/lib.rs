@@ -41,7 +41,7 @@ mod tree_changes;
 mod verify;
 mod watch;
 
-pub use account_store::AccountStore;
+pub use account_store::{AccountStore, MessagesSoon};
 pub use accounts::{Account, AccountChange, NewAccount, normalise_account_name};
 pub use changes::{Appended, Copied, Expunged, FlagAction, FlagChange, NewMessage, Stored};
 pub use clock::{Clock, SystemClock};

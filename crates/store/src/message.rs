@@ -87,6 +87,8 @@ pub struct Message {
     pub thread: ThreadId,
     /// What was made of it on arrival.
     pub summary: MessageSummary,
+    /// All its octets, where they were read with those of its neighbours (`AccountStore::read_ahead`).
+    pub octets: Option<Bytes>,
     /// Rises whenever the value is rewritten.
     pub(crate) generation: u64,
 }

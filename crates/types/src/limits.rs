@@ -140,6 +140,8 @@ pub const PREVIEW_PARTS: usize = 4;
 pub const MESSAGE_IN_MEMORY_BYTES: usize = 1024 * 1024;
 /// Octets read from a message at once when it is sent or searched.
 pub const MESSAGE_CHUNK_BYTES: usize = 256 * 1024;
+/// Octets of small messages that are read together before they are sent.
+pub const READ_AHEAD_BYTES: u64 = 256 * 1024;
 
 // --- the store ---
 

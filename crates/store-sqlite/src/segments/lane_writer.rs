@@ -120,9 +120,10 @@ impl LaneWriter {
             Some(_) => self.settle(),
             None => Ok(()),
         };
-        let appended = settled.as_ref().map_err(|error| io::Error::from(error.kind())).and_then(|()| {
-            if appends.is_empty() { Ok(Vec::new()) } else { self.append(&mut appends) }
-        });
+        let appended = settled
+            .as_ref()
+            .map_err(|error| io::Error::from(error.kind()))
+            .and_then(|()| if appends.is_empty() { Ok(Vec::new()) } else { self.append(&mut appends) });
         let fault = |error: &io::Error| io_fault(&lane.files().dir_of(lane.shard()).1, error);
         let answers = match appended {
             Ok(blobs) => blobs.into_iter().map(Ok).collect::<Vec<_>>(),

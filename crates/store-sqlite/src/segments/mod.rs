@@ -29,12 +29,15 @@ use crate::fault::{closed, io_fault};
 pub(crate) use files::Files;
 use files::Kind;
 pub(crate) use lane::{Lane, Placed, Tend, Work};
-pub(crate) use lane_writer::LaneWriter;
+use lane_writer::LaneWriter;
 use message_writer::{MessageWriter, Staging};
 use pool::{Pool, outcome};
 use record::place_of;
 pub(crate) use restore::{LoggedRecord, restore};
 use walk::Found;
+
+/// A lane, and what its thread will run.
+pub(crate) type OpenLane = (Arc<Lane>, LaneWriter);
 
 /// Threads that put large messages together. They sync, so readers have threads of their own.
 const STAGING_THREADS: usize = 2;
@@ -55,7 +58,7 @@ impl SegmentBlobs {
     /// Starts the threads. The lanes were opened with the shards that keep their logs.
     pub(crate) fn open(
         files: Arc<Files>,
-        lanes: Vec<(Arc<Lane>, LaneWriter)>,
+        lanes: Vec<OpenLane>,
         accounts: Arc<AccountMap>,
         readers: usize,
     ) -> Result<Self, OpenError> {
@@ -112,6 +115,28 @@ impl Blobs for SegmentBlobs {
                 read::from_disk(&file, blob, &range)
             };
             outcome(self.readers.jobs().run_if_wanted(job)).await
+        })
+    }
+
+    fn read_together(&self, blobs: Vec<BlobRef>) -> BoxFuture<'_, Vec<Result<Bytes, EngineError>>> {
+        Box::pin(async move {
+            let mut all = Vec::with_capacity(blobs.len());
+            for stretch in read::stretches(&blobs) {
+                let some = blobs.get(stretch.blobs.clone()).unwrap_or_default();
+                let file = self.files.opened(stretch.segment);
+                match file.and_then(|file| read::stretch_from_memory(&file, &stretch)) {
+                    Some(octets) => {
+                        all.extend(some.iter().map(|blob| read::from_stretch(&octets, &stretch, *blob)));
+                    }
+                    // From the disk each is read alone: the kernel reads ahead.
+                    None => {
+                        for blob in some {
+                            all.push(self.read(*blob, 0..blob.len).await);
+                        }
+                    }
+                }
+            }
+            all
         })
     }
 

@@ -33,6 +33,59 @@ pub(crate) fn from_disk(file: &File, blob: BlobRef, range: &Range<u64>) -> Resul
     }
 }
 
+/// Blobs that lie near each other in one segment, by their places in a list, and the stretch of the file they are in.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    pub(crate) segment: u64,
+    pub(crate) range: Range<u64>,
+    pub(crate) blobs: Range<usize>,
+}
+
+/// Divides a list of blobs into stretches that are worth reading at once.
+pub(crate) fn stretches(blobs: &[BlobRef]) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    for (at, blob) in blobs.iter().enumerate() {
+        let end = body_of(*blob).saturating_add(blob.len);
+        match all.last_mut() {
+            // Behind each other, and with less between them than another read would cost.
+            Some(last)
+                if last.segment == blob.segment
+                    && blob.offset.checked_sub(last.range.end).is_some_and(|gap| gap <= GAP_BYTES)
+                    && end.saturating_sub(last.range.start) <= BLOB_READ_AT_ONCE_BYTES =>
+            {
+                last.range.end = end;
+                last.blobs.end = at + 1;
+            }
+            _ => all.push(Stretch { segment: blob.segment, range: blob.offset..end, blobs: at..at + 1 }),
+        }
+    }
+    all
+}
+
+/// Octets between two records that are read and dropped rather than passed over with a second read.
+const GAP_BYTES: u64 = 4096;
+
+/// Reads a stretch if the page cache has it all.
+pub(crate) fn stretch_from_memory(file: &File, stretch: &Stretch) -> Option<Bytes> {
+    let len = stretch.range.end.saturating_sub(stretch.range.start);
+    if len > BLOB_READ_AT_ONCE_BYTES {
+        return None;
+    }
+    let mut octets = vec![0; usize::try_from(len).ok()?];
+    Cached(file).fill(&mut octets, stretch.range.start).ok()?;
+    Some(octets.into())
+}
+
+/// One of the blobs of a stretch.
+pub(crate) fn from_stretch(octets: &Bytes, stretch: &Stretch, blob: BlobRef) -> Result<Bytes, EngineError> {
+    let from = usize::try_from(blob.offset.saturating_sub(stretch.range.start)).unwrap_or(usize::MAX);
+    let to = usize::try_from(body_of(blob).saturating_add(blob.len).saturating_sub(stretch.range.start));
+    match to.ok().filter(|to| from <= *to && *to <= octets.len()) {
+        Some(to) => whole(&octets.slice(from..to), blob),
+        None => Err(corrupt(blob, "it ends too early")),
+    }
+}
+
 /// Reads the whole record in pieces and compares checksum and owner.
 pub(crate) fn check(file: &File, record: BlobRecord) -> Result<(), EngineError> {
     let BlobRecord { account, message, blob } = record;
@@ -107,12 +160,14 @@ fn read_whole(source: &impl Source, blob: BlobRef) -> io::Result<Result<Bytes, E
     let len = usize::try_from(blob.len).unwrap_or(MESSAGE_IN_MEMORY_BYTES);
     let mut octets = vec![0; RECORD_HEADER.saturating_add(len)];
     source.fill(&mut octets, blob.offset)?;
-    let octets = Bytes::from(octets);
-    let body = octets.slice(RECORD_HEADER..);
-    Ok(understand(&octets, blob).and_then(|header| match xxh3_64(&body) == header.hash {
-        true => Ok(body),
-        false => Err(corrupt(blob, "the message is damaged")),
-    }))
+    Ok(whole(&Bytes::from(octets), blob))
+}
+
+/// The message of a whole record.
+fn whole(record: &Bytes, blob: BlobRef) -> Result<Bytes, EngineError> {
+    let header = understand(record, blob)?;
+    let body = record.slice(RECORD_HEADER..);
+    if xxh3_64(&body) == header.hash { Ok(body) } else { Err(corrupt(blob, "the message is damaged")) }
 }
 
 fn read_header(source: &impl Source, blob: BlobRef) -> io::Result<Result<RecordHeader, EngineError>> {

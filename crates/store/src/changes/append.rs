@@ -63,7 +63,7 @@ impl Arriving {
         for (new, found) in messages.into_iter().zip(threads) {
             let NewMessage { bytes: stored, flags, internal_date, summary } = new;
             let (id, blob, size) = (stored.message_id(), stored.blob, stored.blob.len);
-            let message = Message { id, blob, size, thread: found.thread, summary, generation: 0 };
+            let message = Message { id, blob, size, thread: found.thread, summary, octets: None, generation: 0 };
             let value = codec::message::encode(&message);
             entering.push(Entering { id, value, flags, internal_date, size, found });
             bytes.push(stored);

@@ -95,13 +95,23 @@ fn decode_tagged(input: &mut Reader<'_>, summary: &mut MessageSummary) -> Result
     Ok(())
 }
 
+/// The message `id` without its summary, which is most of its value: for those who want the message's octets only.
+pub(crate) fn decode_place(value: &[u8], id: MessageId) -> Result<Message, DecodeError> {
+    let (generation, mut input) = Reader::guarded(value)?;
+    let (blob, size, thread) = decode_front(&mut input)?;
+    Ok(Message { id, blob, size, thread, summary: MessageSummary::default(), octets: None, generation })
+}
+
+fn decode_front(input: &mut Reader<'_>) -> Result<(BlobRef, u64, ThreadId), DecodeError> {
+    let blob = BlobRef { segment: input.varint()?, offset: input.varint()?, len: input.varint()? };
+    Ok((blob, input.varint()?, ThreadId(input.u64()?)))
+}
+
 /// The message `id`. Its octets are shared with the value, not copied.
 pub(crate) fn decode(value: &Bytes, id: MessageId) -> Result<Message, DecodeError> {
     let (generation, mut input) = Reader::guarded(value)?;
     let shared = |octets: &[u8]| value.slice_ref(octets);
-    let blob = BlobRef { segment: input.varint()?, offset: input.varint()?, len: input.varint()? };
-    let size = input.varint()?;
-    let thread = ThreadId(input.u64()?);
+    let (blob, size, thread) = decode_front(&mut input)?;
     let mut summary = MessageSummary {
         envelope: shared(input.octets()?),
         envelope_utf8: input.optional()?.map(shared),
@@ -120,7 +130,7 @@ pub(crate) fn decode(value: &Bytes, id: MessageId) -> Result<Message, DecodeErro
         ..MessageSummary::default()
     };
     decode_tagged(&mut input, &mut summary)?;
-    Ok(Message { id, blob, size, thread, summary, generation })
+    Ok(Message { id, blob, size, thread, summary, octets: None, generation })
 }
 
 fn utf8(octets: &[u8]) -> Result<String, DecodeError> {
@@ -197,7 +207,7 @@ mod tests {
         #[test]
         fn messages_come_back(summary in summary(), n: (u64, u64, u64, u64), cut in any::<prop::sample::Index>()) {
             let blob = BlobRef { segment: n.0, offset: n.1, len: n.2 };
-            let message = Message { id: MessageId(9), blob, size: n.2, thread: ThreadId(n.3), summary: summary.clone(), generation: n.1 };
+            let message = Message { id: MessageId(9), blob, size: n.2, thread: ThreadId(n.3), summary: summary.clone(), octets: None, generation: n.1 };
             let value = encode(&message);
             prop_assert_eq!(decode(&value, MessageId(9)), Ok(message));
             // Cut between two tags it is a value still, with less in it.
@@ -210,7 +220,7 @@ mod tests {
         fn a_value_without_tags_opens(summary in summary()) {
             let old = MessageSummary { sort_keys: None, preview: None, ..summary };
             let blob = BlobRef { segment: 1, offset: 2, len: 3 };
-            let message = Message { id: MessageId(9), blob, size: 3, thread: ThreadId(4), summary: old, generation: 0 };
+            let message = Message { id: MessageId(9), blob, size: 3, thread: ThreadId(4), summary: old, octets: None, generation: 0 };
             let value = encode(&message);
             prop_assert_eq!(decode(&value, MessageId(9)), Ok(message));
             let newer = Bytes::from([&value[..], &[99, 1, 0]].concat());

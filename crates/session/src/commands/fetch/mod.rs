@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use columba_store::{AccountStore, FlagAction, FlagChange, Mailbox, Message, Record, Snapshot, StoreError};
 use columba_types::{DateTime, Flag, ModSeq, SystemFlags, ThreadId, UidSet, limits};
-use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PrintMode, Printer};
+use columba_wire::{Code, FetchItem, FetchModifiers, MessageSet, Numbering, PrintMode, Printer, Section, SectionText};
 use tracing::{error, warn};
 
 use self::body::Piece;
@@ -34,11 +34,17 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// Whether anything needs more than the message's record.
     fn needs_message(&self) -> bool {
-        let in_record = |item: &FetchItem| {
-            use FetchItem::{EmailId, Flags, GmMsgId, InternalDate, ModSeq, Rfc822Size, SaveDate, Uid};
-            matches!(item, Uid | Flags | InternalDate | Rfc822Size | ModSeq | EmailId | SaveDate | GmMsgId)
-        };
         !self.items.iter().all(in_record)
+    }
+
+    /// Whether anything needs what was worked out when the message arrived: its envelope, its structure, where its parts are.
+    fn needs_summary(&self) -> bool {
+        !self.items.iter().all(|item| in_record(item) || is_whole_message(item))
+    }
+
+    /// Whether messages are sent whole, or nearly so.
+    fn reads_whole(&self) -> bool {
+        self.items.iter().any(|item| is_whole_message(item) || *item == FetchItem::Rfc822Text)
     }
 
     /// Whether an answer has items before those that are octets of the message.
@@ -64,6 +70,23 @@ impl Wanted<'_> {
             FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
             _ => false,
         })
+    }
+}
+
+/// Whether a message's record has it.
+fn in_record(item: &FetchItem) -> bool {
+    use FetchItem::{EmailId, Flags, GmMsgId, InternalDate, ModSeq, Rfc822Size, SaveDate, Uid};
+    matches!(item, Uid | Flags | InternalDate | Rfc822Size | ModSeq | EmailId | SaveDate | GmMsgId)
+}
+
+/// Whether it is all octets of a message, as they are.
+fn is_whole_message(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::BodySection { section: Section { part, text: SectionText::All }, partial, .. } => {
+            part.is_empty() && partial.is_none()
+        }
+        FetchItem::Rfc822 => true,
+        _ => false,
     }
 }
 
@@ -137,14 +160,10 @@ pub(super) async fn fetch(
             Some(packed) => packed.fetch(context, &mail, &snapshot, &wanted, &uids, &mut result).await?,
             None => {
                 let records: Vec<Record> = snapshot.records_in(&uids).copied().collect();
-                for batch in records.chunks(limits::PAGE_RECORDS) {
-                    fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut result).await?;
-                }
+                fetch_messages(context, &mail, &snapshot, &wanted, &records, &mut result).await?;
             }
         }
-        for batch in ghosts.chunks(limits::PAGE_RECORDS) {
-            fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut result).await?;
-        }
+        fetch_messages(context, &mail, &snapshot, &wanted, &ghosts, &mut result).await?;
     } else {
         let none = Labels::default();
         for record in snapshot.records_in(&uids).chain(&ghosts) {
@@ -183,10 +202,7 @@ pub(crate) async fn fetch_new(
     let mail = context.mail()?;
     let snapshot = context.mailbox()?.snapshot();
     let records: Vec<Record> = snapshot.records_in(uids).copied().collect();
-    for batch in records.chunks(limits::PAGE_RECORDS) {
-        fetch_messages(context, &mail, &snapshot, &wanted, batch, &mut Fetched::default()).await?;
-    }
-    Ok(())
+    fetch_messages(context, &mail, &snapshot, &wanted, &records, &mut Fetched::default()).await
 }
 
 /// VANISHED (EARLIER) for the UIDs of the set that are no message's any more, before any FETCH (RFC 7162 §3.2.6). Those that
@@ -226,7 +242,7 @@ fn ghosts(mailbox: &Mailbox, snapshot: &Snapshot, uids: &UidSet, result: &mut Fe
     ghosts
 }
 
-/// Messages of which more than the record is asked: read together, printed one after the other.
+/// Messages of which more than the record is asked: read together, while those before are sent.
 async fn fetch_messages(
     context: &mut Context<'_, '_>,
     mail: &Arc<AccountStore>,
@@ -235,11 +251,36 @@ async fn fetch_messages(
     records: &[Record],
     result: &mut Fetched,
 ) -> Result<(), Failure> {
-    let ids: Vec<_> = records.iter().map(|record| record.message).collect();
-    let messages = mail.messages(&ids).await?;
-    for (record, message) in records.iter().zip(messages) {
+    let ask = |records: &[Record]| {
+        let ids = records.iter().map(|record| record.message).collect();
+        mail.messages_soon(ids, wanted.needs_summary())
+    };
+    let mut batches = records.chunks(limits::PAGE_RECORDS);
+    let mut next = batches.next().map(|batch| (batch, ask(batch)));
+    while let Some((batch, messages)) = next {
+        let messages = messages.await?;
+        next = batches.next().map(|batch| (batch, ask(batch)));
+        fetch_batch(context, mail, snapshot, wanted, (batch, messages), result).await?;
+    }
+    Ok(())
+}
+
+async fn fetch_batch(
+    context: &mut Context<'_, '_>,
+    mail: &Arc<AccountStore>,
+    snapshot: &Snapshot,
+    wanted: &Wanted<'_>,
+    (records, mut messages): (&[Record], Vec<Option<Arc<Message>>>),
+    result: &mut Fetched,
+) -> Result<(), Failure> {
+    for (at, record) in records.iter().enumerate() {
         context.tick(result.done, result.goal).await?;
         result.done += 1;
+        let coming = messages.get_mut(at..).unwrap_or_default();
+        if wanted.reads_whole() && coming.first().is_some_and(is_not_read) {
+            mail.read_ahead(coming).await;
+        }
+        let message = coming.first_mut().and_then(Option::take);
         fetch_message(context, mail, snapshot, wanted, (record, message), result).await?;
     }
     Ok(())
@@ -294,6 +335,10 @@ fn note_read(wanted: &Wanted<'_>, record: &Record, result: &mut Fetched) {
     if wanted.sets_seen() && !record.flags.system.contains(SystemFlags::SEEN) {
         result.unseen.insert(record.uid.value());
     }
+}
+
+fn is_not_read(message: &Option<Arc<Message>>) -> bool {
+    message.as_ref().is_some_and(|message| message.octets.is_none())
 }
 
 /// What has to be read from the octets of a message before its answer begins.
