@@ -44,7 +44,7 @@ pub(crate) async fn tell(context: &mut Context<'_, '_>, how: Sync, told: &Told) 
 pub(crate) async fn tell_between(context: &mut Context<'_, '_>) -> Result<(), Failure> {
     let notify = context.state.login.as_ref().and_then(|login| login.notify.as_ref());
     let delayed = notify.is_none_or(|notify| notify.selected.delayed);
-    tell(context, Sync { expunges: !delayed, uid: true, flags: true }, &Told::default()).await
+    tell(context, Sync { expunges: !delayed, uid: true, flags: true, ends_command: false }, &Told::default()).await
 }
 
 async fn tell_notified(context: &mut Context<'_, '_>, how: Sync, told: &Told) -> Result<(), Failure> {
@@ -82,7 +82,7 @@ async fn tell_selected(context: &mut Context<'_, '_>, how: Sync, told: &Told, ow
     if !notify.selected.messages {
         // RFC 5465 §3.1: the answers of the client's own commands are no notifications.
         let expunged = if how.expunges { own.expunges(selected.id) } else { UidSet::new() };
-        return tell_own(selected, context.channel, enabled, &expunged, told).await;
+        return tell_own(selected, context.channel, enabled, &expunged, how, told).await;
     }
     let known_to = selected.view.seen_to();
     let flags = notify.selected.flags;

@@ -39,6 +39,8 @@ pub struct Settings {
     pub message_limit: Option<u32>,
     /// Messages that one COPY or APPEND may be about, where that is more (RFC 9738, SAVELIMIT).
     pub save_limit: Option<u32>,
+    /// Messages that a batch of UIDBATCHES has at least (RFC 10022 §3.1.3.1).
+    pub batch_messages: u32,
     /// Which capabilities are kept from whom.
     pub hiding: Vec<Hiding>,
     /// How to reach the administrator, a URI: the annotation /shared/admin of the server (RFC 5464 §3.2.1.1).
@@ -55,6 +57,7 @@ impl Default for Settings {
             message_bytes: limits::MESSAGE_BYTES,
             message_limit: None,
             save_limit: None,
+            batch_messages: limits::UID_BATCH_MESSAGES,
             hiding: Vec::new(),
             admin_contact: None,
             comment: None,

@@ -254,7 +254,7 @@ impl Turn<'_> {
                         Expunges::UidForm => numbering == Numbering::Uid && !by_number,
                     };
                     let uid = numbering == Numbering::Uid;
-                    settle(&mut context, outcome, Sync { expunges, uid, flags: true }).await
+                    settle(&mut context, outcome, Sync { expunges, uid, flags: true, ends_command: true }).await
                 }
             },
         };

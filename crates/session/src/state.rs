@@ -119,6 +119,11 @@ impl Login {
 }
 
 impl Login {
+    /// Whether changes of flags in the selected mailbox are told unasked, as they are unless NOTIFY says otherwise.
+    pub(crate) fn sync_tells_flags(&self) -> bool {
+        self.notify.as_ref().is_none_or(|notify| notify.selected.messages && notify.selected.flags)
+    }
+
     /// Octets of the largest message that is taken: the account's limit, or else the server's (RFC 7889).
     pub(crate) fn message_bytes(&self, settings: &Settings) -> u64 {
         self.account.message_bytes.unwrap_or(settings.message_bytes)

@@ -19,6 +19,8 @@ pub(crate) struct Sync {
     pub(crate) uid: bool,
     /// Whether changes of flags are told; without NOTIFY they always are.
     pub(crate) flags: bool,
+    /// Whether a command ends with it, which may have told mod-sequences itself.
+    pub(crate) ends_command: bool,
 }
 
 /// Prints all that is new to the client and may be told. `told` is what the running command has told already.
@@ -34,7 +36,7 @@ pub(crate) async fn sync(
     let catch_up = selected.mailbox()?.catch_up(since);
     let snapshot = catch_up.snapshot;
     let known_to = selected.view.seen_to();
-    let mut arrived = false;
+    let (mut arrived, mut told_flags) = (false, false);
     if snapshot.head.highest_modseq > since {
         let expunged = catch_up.expunged.unwrap_or_else(|| selected.view.announced().difference(&snapshot.uids()));
         let mut new: Vec<u32> =
@@ -63,6 +65,7 @@ pub(crate) async fn sync(
                 continue;
             }
             tell_flags(selected, &snapshot, record, &mut channel.printer(mode), enabled, how.uid);
+            told_flags = true;
             channel.relieve().await?;
         }
     } else if snapshot.head.highest_modseq > since {
@@ -76,10 +79,10 @@ pub(crate) async fn sync(
         }
         tell_made_seen(selected, &snapshot, channel, enabled, told).await?;
     }
-    if enabled.condstore && selected.complete() < selected.view.told() {
-        // RFC 7162 §3.2: mod-sequences told so far may be above those of what cannot be told yet.
-        let complete = Code::HighestModSeq(selected.complete());
-        channel.printer(mode).untagged(Status::Ok, Some(&complete), "Everything is told up to here");
+    let may_have_told = how.ends_command || arrived || told_flags;
+    if may_have_told && selected.complete() < selected.view.told() {
+        // Who was told nothing is not woken for it.
+        tell_complete(selected, channel, enabled);
     }
     Ok(())
 }
@@ -91,6 +94,7 @@ pub(crate) async fn tell_own(
     channel: &mut Channel<'_>,
     enabled: Enabled,
     expunged: &UidSet,
+    how: Sync,
     told: &Told,
 ) -> Result<(), Failure> {
     if !expunged.is_empty() {
@@ -99,7 +103,20 @@ pub(crate) async fn tell_own(
         tell_expunges(selected, channel, enabled).await?;
     }
     let snapshot = selected.mailbox()?.snapshot();
-    tell_made_seen(selected, &snapshot, channel, enabled, told).await
+    tell_made_seen(selected, &snapshot, channel, enabled, told).await?;
+    if how.ends_command && selected.complete() < snapshot.head.highest_modseq {
+        tell_complete(selected, channel, enabled);
+    }
+    Ok(())
+}
+
+/// RFC 7162 §3.2: mod-sequences told so far may be above those of what cannot be told yet.
+fn tell_complete(selected: &Selected, channel: &mut Channel<'_>, enabled: Enabled) {
+    if enabled.condstore {
+        let complete = Code::HighestModSeq(selected.complete());
+        let text = "Everything is told up to here";
+        channel.printer(enabled.print_mode()).untagged(Status::Ok, Some(&complete), text);
+    }
 }
 
 async fn tell_made_seen(

@@ -66,6 +66,7 @@ impl Ground for ServerGround {
             // Nobody knows when the server has noticed that a client is gone.
             Outside::ConnectionsPerAccount(_) => Err(Refusal::Cannot("connections are counted in memory only")),
             Outside::Hide { .. } => Err(Refusal::Cannot("hiding is played in memory only")),
+            Outside::BatchSize(_) => Err(Refusal::Cannot("the size of batches is a matter of the session")),
             Outside::Disk { .. } => Err(Refusal::Cannot("a disk hangs in memory only, where time stands still")),
             Outside::MessageLimit { any, saving } => {
                 self.limits = (Some(*any), *saving);

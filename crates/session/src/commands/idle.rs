@@ -17,7 +17,7 @@ pub(super) async fn idle(context: &mut Context<'_, '_>) -> Outcome {
     context.printer().continuation("idling");
     let deadline = context.channel.elapsed() + limits::IDLE_AUTHENTICATED;
     loop {
-        tell(context, Sync { expunges: true, uid: false, flags: true }, &Told::default()).await?;
+        tell(context, Sync { expunges: true, uid: false, flags: true, ends_command: false }, &Told::default()).await?;
         // DONE may have come in the same packet as IDLE, and the next command in the same packet as DONE.
         while let Some(frame) = context.channel.frame_at_hand() {
             if let Some(outcome) = ended_by(frame, context.channel) {

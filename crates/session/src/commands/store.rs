@@ -63,7 +63,7 @@ pub(super) async fn store(
 
 /// What a silent STORE has to say to a client that wants mod-sequences: those of the messages it changed, and after a
 /// conditional one of all that passed the test, and the whole state of those that did not (RFC 7162 §3.1.3). A message
-/// with changes of others in it is left to the sync, which tells its flags too.
+/// with changes of others in it is left to the sync, which tells its flags too, unless NOTIFY keeps it from that.
 async fn tell_modseqs(
     context: &mut Context<'_, '_>,
     uids: &UidSet,
@@ -73,20 +73,23 @@ async fn tell_modseqs(
     let enabled = context.state.enabled;
     let passed = if conditional { uids.difference(&stored.modified) } else { stored.changed.clone() };
     let known = std::mem::take(&mut context.told);
+    let sync_tells = context.login()?.sync_tells_flags();
     let (selected, channel) = context.selected_and_channel()?;
     let snapshot = selected.mailbox()?.snapshot();
     tell_keywords(selected, &snapshot, &mut channel.printer(enabled.print_mode()));
     for record in snapshot.records_in(uids) {
         let uid = record.uid.value();
         let as_known = record.modseq <= selected.view.told();
+        let only_ours = as_known || known.uids.contains(uid) && record.modseq <= known.up_to;
         let mut printer = channel.printer(enabled.print_mode());
-        if stored.modified.contains(uid) {
-            // What is not known yet is told by the sync.
-            if as_known {
+        match (stored.modified.contains(uid), passed.contains(uid)) {
+            (false, true) if only_ours => tell_modseq(selected, record, &mut printer, enabled),
+            // What is not known yet is told by the sync, if it tells anything.
+            (true, _) if as_known => tell_flags(selected, &snapshot, record, &mut printer, enabled, false),
+            (true, _) | (_, true) if !sync_tells => {
                 tell_flags(selected, &snapshot, record, &mut printer, enabled, false);
             }
-        } else if passed.contains(uid) && (as_known || known.uids.contains(uid) && record.modseq <= known.up_to) {
-            tell_modseq(selected, record, &mut printer, enabled);
+            _ => {}
         }
         channel.relieve().await?;
     }

@@ -14,8 +14,9 @@ pub(super) fn uid_batches(context: &mut Context<'_, '_>, tag: &Tag, size: u32, b
         // RFC 10022 §3.1.5
         return Err(Failure::Bad(Some(Code::ClientBug), "UIDBATCHES: the last batch comes before the first".into()));
     }
-    if size < limits::UID_BATCH_MESSAGES {
-        let text = format!("A batch has at least {} messages", limits::UID_BATCH_MESSAGES);
+    let least = context.services.settings.batch_messages.max(1);
+    if size < least {
+        let text = format!("A batch has at least {least} messages");
         return Err(Failure::no(Code::TooFew, text));
     }
     if let Some((first, last)) = batches

@@ -1,14 +1,17 @@
 //! What clients do at random: deeds drawn from a seed, which become commands only when their turn comes, by what their
 //! client believes then. So steps can be left out of a run, and the rest still means something.
 
-use super::client::{Client, Saved, Selected};
-use super::command::{Command, New, Opening, Target, What};
+use super::client::Client;
+use super::command::{Command, New, Opening, Part, Section, Target, What};
+use super::foresee::Limits;
+use super::notify::Notify;
 use super::search::{Key, Returns};
+use super::selected::{Saved, Selected};
 
 /// Mailboxes that clients meet in.
 pub(super) const NAMES: [&str; 4] = ["INBOX", "INBOX", "Work", "Archive"];
 /// Mailboxes that come and go.
-const PASSING: [&str; 3] = ["x", "y", "Work"];
+const PASSING: [&str; 5] = ["x", "y", "Work", "x", "x/z"];
 const FLAGS: [&str; 6] = ["\\Seen", "\\Deleted", "\\Flagged", "\\Deleted", "$Work", "Later"];
 
 /// Numbers from a seed (SplitMix64).
@@ -63,6 +66,10 @@ pub(super) enum Deed {
     Search,
     Changes,
     Status,
+    Batches,
+    Notify,
+    Subscribe,
+    Unauthenticate,
     Create,
     Delete,
     Rename,
@@ -77,7 +84,7 @@ pub(super) enum Deed {
     Crossing,
 }
 
-const WEIGHTS: [(usize, Deed); 27] = [
+const WEIGHTS: [(usize, Deed); 31] = [
     (8, Deed::Noop),
     (8, Deed::Deliver),
     (14, Deed::Learn),
@@ -95,6 +102,10 @@ const WEIGHTS: [(usize, Deed); 27] = [
     (12, Deed::Search),
     (5, Deed::Changes),
     (2, Deed::Status),
+    (3, Deed::Batches),
+    (2, Deed::Notify),
+    (2, Deed::Subscribe),
+    (2, Deed::Unauthenticate),
     (2, Deed::Create),
     (1, Deed::Delete),
     (1, Deed::Rename),
@@ -139,14 +150,15 @@ pub(super) struct Draw<'a> {
     pub(super) states: &'a [Saved],
     /// For the text of a message.
     pub(super) serial: usize,
+    pub(super) limits: Limits,
 }
 
 /// What the second of two commands in one packet has to keep off, because the first changes it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Second {
-    no_numbers: bool,
-    no_saved: bool,
-    is: bool,
+pub(super) struct Second {
+    pub(super) no_numbers: bool,
+    pub(super) no_saved: bool,
+    pub(super) is: bool,
 }
 
 impl Draw<'_> {
@@ -184,7 +196,9 @@ impl Draw<'_> {
             Deed::Fetch => self.fetch(selected, second)?,
             Deed::Text => {
                 let what = if self.dice.once_in(3) { What::PeekText } else { What::Text };
-                Command::Fetch { target: self.target(selected, second)?, what, changed_since: None, vanished: None }
+                let target = self.target(selected, second)?;
+                let partial = self.partial(&target);
+                Command::Fetch { target, what, changed_since: None, vanished: None, partial }
             }
             Deed::Expunge => Command::Expunge { target: None },
             Deed::UidExpunge => Command::Expunge { target: Some(self.uid_target(selected, second)?) },
@@ -199,10 +213,11 @@ impl Draw<'_> {
                 let by_uid = self.client.traits.uid_only || second.no_numbers || self.dice.once_in(2);
                 let written = if by_uid { uid?.to_string() } else { (place + 1).to_string() };
                 let target = Target { written, uid: by_uid, uids: uid.into_iter().collect(), certain: uid.is_some() };
-                Command::Replace { target, name: self.name(), message: self.message(0) }
+                Command::Replace { target, name: self.name(), message: self.message_in_parts(0) }
             }
             Deed::Search => self.search(selected, second)?,
             Deed::Changes => self.changes(selected)?,
+            Deed::Batches if self.client.has("UIDBATCHES") => self.batches(selected),
             Deed::Close => Command::Close,
             Deed::Unselect => Command::Unselect,
             other => return self.without_mailbox(other),
@@ -217,13 +232,17 @@ impl Draw<'_> {
             Deed::Append => {
                 let more =
                     if self.client.has("MULTIAPPEND") && self.dice.once_in(3) { 1 + self.dice.below(2) } else { 0 };
-                let messages = (0..=more).map(|nth| self.message(nth)).collect();
+                let messages = (0..=more).map(|nth| self.message_in_parts(nth)).collect();
                 Command::Append { name: self.name(), messages }
             }
             Deed::Status => {
                 let modseq = self.client.has("CONDSTORE") && self.dice.once_in(3);
                 Command::Status { name: self.name(), modseq }
             }
+            Deed::Notify if self.client.has("NOTIFY") && self.client.notify.is_some() => {
+                Command::Notify(Notify::draw(&mut self.dice))
+            }
+            Deed::Subscribe => Command::Subscribe(self.name(), self.dice.once_in(2)),
             Deed::Create => Command::Create(self.dice.pick(&PASSING)?.into()),
             Deed::Delete => Command::Delete(self.dice.pick(&PASSING)?.into()),
             Deed::Rename => {
@@ -239,7 +258,43 @@ impl Draw<'_> {
 
     fn message(&mut self, nth: usize) -> New {
         let name = if nth == 0 { format!("m{}", self.serial) } else { format!("m{}.{nth}", self.serial) };
-        New { flags: self.flags(), text: format!("Subject: {name}\r\n\r\n{name}\r\n") }
+        New { flags: self.flags(), text: format!("Subject: {name}\r\n\r\n{name}\r\n"), parts: Vec::new() }
+    }
+
+    /// The same, now and then put together from messages that are there (RFC 4469).
+    fn message_in_parts(&mut self, nth: usize) -> New {
+        let message = self.message(nth);
+        let Some(selected) = self.client.selected.as_ref().filter(|_| self.client.has("CATENATE")) else {
+            return message;
+        };
+        let known: Vec<u32> = selected.belief.uids().collect();
+        let Some(uid) = self.dice.pick(&known).filter(|_| self.dice.once_in(3)) else { return message };
+        let url =
+            |section| Part::Url { mailbox: selected.name.clone(), uid_validity: selected.uid_validity, uid, section };
+        let parts = match self.dice.below(4) {
+            0 => vec![url(Section::Whole)],
+            1 => vec![Part::Text(message.text), url(Section::Text)],
+            2 => vec![Part::Text(message.text), url(Section::Partial(self.dice.below(30), 1 + self.dice.below(9)))],
+            _ => vec![url(Section::Whole), Part::Text(message.text), url(Section::Text)],
+        };
+        New { flags: message.flags, text: String::new(), parts }
+    }
+
+    /// Now and then only some positions of what is meant (RFC 9394).
+    fn partial(&mut self, target: &Target) -> Option<(i64, i64)> {
+        if !target.uid || !self.client.has("PARTIAL") || !self.dice.once_in(4) {
+            return None;
+        }
+        let (a, b) = (1 + self.dice.below(6) as i64, 1 + self.dice.below(6) as i64);
+        Some(if self.dice.once_in(2) { (a, b) } else { (-a, -b) })
+    }
+
+    fn batches(&mut self, selected: &Selected) -> Command {
+        let most = selected.belief.len() + 2;
+        let size = self.limits.batch.saturating_sub(1) as usize + self.dice.below(most.min(8));
+        let (a, b) = (1 + self.dice.below(6) as u32, 1 + self.dice.below(6) as u32);
+        let batches = self.dice.once_in(2).then_some((a.min(b), a.max(b)));
+        Command::UidBatches { size: (size as u32).max(1), batches }
     }
 
     fn name(&mut self) -> String {
@@ -257,6 +312,10 @@ impl Draw<'_> {
     /// Asks for what is not known yet, or for everything.
     fn learn(&mut self, selected: &Selected) -> Option<Command> {
         let belief = &selected.belief;
+        let what = if self.client.aware { What::FlagsModSeq } else { What::UidFlags };
+        if self.limits.any.is_some() {
+            return Some(self.learn_some(selected, what));
+        }
         let unknown = belief.list().iter().position(|known| known.uid.is_none() || known.flags.is_none());
         let uid = self.client.traits.uid_only || self.dice.once_in(2);
         let target = match unknown {
@@ -268,8 +327,20 @@ impl Draw<'_> {
             None if belief.len() == 0 && !uid => return Some(Command::Noop),
             None => Target { written: "1:*".into(), uid, uids: belief.uids().collect(), certain: belief.knows_uids() },
         };
-        let what = if self.client.aware { What::FlagsModSeq } else { What::UidFlags };
-        Some(Command::Fetch { target, what, changed_since: None, vanished: None })
+        Some(Command::Fetch { target, what, changed_since: None, vanished: None, partial: None })
+    }
+
+    /// The same where one command cannot be about all: a page of them (RFC 9394), the first of which something is unknown.
+    fn learn_some(&mut self, selected: &Selected, what: What) -> Command {
+        let belief = &selected.belief;
+        let most = self.limits.any.map_or(1, i64::from);
+        let unknown = belief.list().iter().position(|known| known.uid.is_none() || known.flags.is_none());
+        // With UIDONLY messages have no place: any page will do.
+        let from = unknown.unwrap_or_else(|| self.dice.below(belief.len())) as i64 + 1;
+        let uids = belief.uids().collect();
+        let target = Target { written: "1:*".into(), uid: true, uids, certain: belief.knows_uids() };
+        let partial = Some((from, from + most - 1));
+        Command::Fetch { target, what, changed_since: None, vanished: None, partial }
     }
 
     fn store(&mut self, selected: &Selected, second: Second) -> Option<Command> {
@@ -303,7 +374,8 @@ impl Draw<'_> {
             _ => What::Flags,
         };
         let changed_since = (condstore && self.dice.once_in(5)).then(|| self.modseq(selected).max(1));
-        Some(Command::Fetch { target, what, changed_since, vanished: None })
+        let partial = self.partial(&target);
+        Some(Command::Fetch { target, what, changed_since, vanished: None, partial })
     }
 
     /// RFC 7162 §3.2.6, the way of webmail: what changed since some state that was kept.
@@ -317,11 +389,13 @@ impl Draw<'_> {
         let uids: Vec<u32> = selected.belief.uids().collect();
         let target = Target { written: "1:*".into(), uid: true, uids, certain: selected.belief.knows_uids() };
         let vanished = self.client.traits.qresync.then_some(at);
+        let (point, partial) = (state.point, self.partial(&target));
         self.client.has("CONDSTORE").then_some(Command::Fetch {
             target,
             what: What::Flags,
-            changed_since: Some(state.point),
+            changed_since: Some(point),
             vanished,
+            partial,
         })
     }
 
@@ -374,81 +448,6 @@ impl Draw<'_> {
             5 if self.client.has("CONDSTORE") => Key::ModSeq(self.modseq(selected).max(1)),
             _ => Key::Flag(self.dice.pick(&FLAGS)?, self.dice.once_in(2)),
         })
-    }
-
-    fn target(&mut self, selected: &Selected, second: Second) -> Option<Target> {
-        if self.client.traits.uid_only || second.no_numbers || self.dice.once_in(2) {
-            return self.uid_target(selected, second);
-        }
-        let belief = &selected.belief;
-        if let Some(target) = self.saved_target(selected, second, false) {
-            return Some(target);
-        }
-        let count = belief.len();
-        if count == 0 {
-            return None;
-        }
-        let (a, b) = (self.dice.below(count) + 1, self.dice.below(count) + 1);
-        let (written, numbers): (String, Vec<usize>) = match self.dice.below(8) {
-            0 | 1 => (a.to_string(), vec![a]),
-            2 if !second.is => ("*".into(), vec![count]),
-            3 if !second.is => (format!("{a}:*"), (a..=count).collect()),
-            4 => (format!("{b},{a}"), vec![a, b]),
-            // RFC 9051 §9 seq-range: in either order.
-            _ => (format!("{a}:{b}"), (a.min(b)..=a.max(b)).collect()),
-        };
-        let known = |number: &usize| belief.list().get(number - 1).and_then(|known| known.uid);
-        let mut uids: Vec<u32> = numbers.iter().filter_map(known).collect();
-        let certain = uids.len() == numbers.len();
-        uids.sort_unstable();
-        uids.dedup();
-        Some(Target { written, uid: false, uids, certain })
-    }
-
-    /// `$`, now and then.
-    fn saved_target(&mut self, selected: &Selected, second: Second, uid: bool) -> Option<Target> {
-        let saved = selected.saved.as_ref().filter(|_| !second.no_saved && self.client.has("SEARCHRES"))?;
-        if !self.dice.once_in(if saved.is_empty() { 30 } else { 4 }) {
-            return None;
-        }
-        let uids = saved.iter().copied().filter(|uid| selected.belief.place(*uid).is_some()).collect();
-        Some(Target { written: "$".into(), uid, uids, certain: selected.belief.knows_uids() })
-    }
-
-    fn uid_target(&mut self, selected: &Selected, second: Second) -> Option<Target> {
-        if let Some(target) = self.saved_target(selected, second, true) {
-            return Some(target);
-        }
-        let belief = &selected.belief;
-        let known: Vec<u32> = belief.uids().collect();
-        let (Some(a), Some(b)) = (self.dice.pick(&known), self.dice.pick(&known)) else {
-            // RFC 9051 §6.4.9: a UID that is not there is no error.
-            return Some(Target {
-                written: "1:4".into(),
-                uid: true,
-                uids: Vec::new(),
-                certain: belief.knows_uids() && !second.is,
-            });
-        };
-        let last = known.last().copied().unwrap_or(a);
-        let within = |low: u32, high: u32| known.iter().copied().filter(|uid| (low..=high).contains(uid)).collect();
-        let whole = belief.knows_uids();
-        let (written, uids, certain): (String, Vec<u32>, bool) = match self.dice.below(8) {
-            0 | 1 => (a.to_string(), vec![a], true),
-            2 if !second.is => ("*".into(), vec![last], whole),
-            // RFC 9051 §9 seq-range: 559:* has the last message in it, whatever its UID.
-            3 if !second.is => (format!("{}:*", a + 7), within((a + 7).min(last), last), whole),
-            4 => (
-                format!("{b},{a},{}", last.saturating_add(1_000_000)),
-                within(a, a).into_iter().chain(within(b, b)).collect(),
-                true,
-            ),
-            _ => (format!("{a}:{b}"), within(a.min(b), a.max(b)), whole),
-        };
-        let mut uids: Vec<u32> = uids;
-        uids.sort_unstable();
-        uids.dedup();
-        Some(Target { written, uid: true, uids, certain })
     }
 }
 

@@ -65,6 +65,11 @@ pub(super) enum Answer {
         uid: bool,
         items: BTreeMap<String, String>,
     },
+    /// Ranges of UIDs, `high:low` (RFC 10022).
+    Batches {
+        tag: String,
+        ranges: Vec<(u32, u32)>,
+    },
     /// `* STATUS mailbox (…)`
     StatusOf {
         mailbox: String,
@@ -131,6 +136,7 @@ fn data(nodes: &[Node]) -> Result<Answer, String> {
         }
         "SEARCH" => search(nodes)?,
         "ESEARCH" => esearch(nodes)?,
+        "UIDBATCHES" => batches(nodes)?,
         "STATUS" => Answer::StatusOf { mailbox: word(2), items: numbers(nodes.get(3))? },
         "CAPABILITY" | "ENABLED" => Answer::Names {
             what: first,
@@ -169,6 +175,24 @@ fn esearch(nodes: &[Node]) -> Result<Answer, String> {
     }
     let items = rest.chunks(2).map(|pair| (shown(&pair[0]).to_ascii_uppercase(), shown(&pair[1]))).collect();
     Ok(Answer::Esearch { tag, uid, items })
+}
+
+fn batches(nodes: &[Node]) -> Result<Answer, String> {
+    let tag = match nodes.get(2) {
+        Some(Node::List(correlator)) => match correlator.as_slice() {
+            [name, Node::Str(text)] if shown(name) == "TAG" => plain(text),
+            _ => return Err("the correlator is (TAG \"…\")".into()),
+        },
+        _ => return Err("UIDBATCHES without its correlator".into()),
+    };
+    let written = nodes.get(3).map(shown).unwrap_or_default();
+    let range = |part: &str| {
+        let (high, low) = part.split_once(':').ok_or_else(|| format!("{part:?} is no range"))?;
+        let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no UID"));
+        Ok::<_, String>((number(high)?, number(low)?))
+    };
+    let ranges = written.split(',').filter(|part| !part.is_empty()).map(range).collect::<Result<_, _>>()?;
+    Ok(Answer::Batches { tag, ranges })
 }
 
 fn numbers(list: Option<&Node>) -> Result<BTreeMap<String, u64>, String> {

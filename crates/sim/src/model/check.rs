@@ -1,14 +1,14 @@
 //! Compares: what came of a command with what was foreseen, a client's belief with the truth, and the truth with what it
 //! was to become.
 
-use std::collections::BTreeMap;
-
 use columba_types::{MessageId, UidSet};
 
 use super::answer::{self, Answer};
-use super::client::{Client, Reply, Saved, Selected};
-use super::command::{Command, Foreseen};
+use super::client::{Client, Reply};
+use super::command::Command;
+use super::foresee::{Foreseen, Limited, Texts};
 use super::search::{Key, Returns, page};
+use super::selected::Saved;
 use super::truth::{State, Truth};
 
 type Verdict = Result<(), String>;
@@ -17,8 +17,7 @@ type Verdict = Result<(), String>;
 pub(super) struct Ground<'a> {
     /// The account as it was when the command began.
     pub(super) before: &'a Truth,
-    /// Bodies of messages.
-    pub(super) texts: &'a BTreeMap<MessageId, Option<String>>,
+    pub(super) texts: &'a Texts,
 }
 
 /// Whether the answer is what was foreseen.
@@ -36,6 +35,12 @@ pub(super) fn reply(
         return Ok(());
     }
     codes(foreseen, reply)?;
+    limited(foreseen.limited, reply)?;
+    if let Some(expected) = &foreseen.batches
+        && reply.batches.as_ref() != Some(expected)
+    {
+        return Err(format!("the batches are {:?}, and should be {expected:?}", reply.batches));
+    }
     if let Command::Store { target, .. } = command {
         let modified = client.modified(target.uid, reply);
         if !modified.iter().eq(foreseen.modified.iter().copied()) {
@@ -92,6 +97,23 @@ fn codes(foreseen: &Foreseen, reply: &Reply) -> Verdict {
     }
 }
 
+/// RFC 9738 §3.1: in the tagged answer, or in an untagged one before it if that has another code.
+fn limited(foreseen: Limited, reply: &Reply) -> Verdict {
+    let mut codes = reply.untagged.iter().chain(&reply.code).filter(|code| code.name == "MESSAGELIMIT");
+    let said = codes.next().map(|code| code.words.clone());
+    let expected = match foreseen {
+        Limited::Unknown => return Ok(()),
+        Limited::No => None,
+        Limited::Yes(limit, lowest) => {
+            Some(std::iter::once(limit).chain(lowest).map(|number| number.to_string()).collect::<Vec<_>>())
+        }
+    };
+    match said == expected && codes.next().is_none() {
+        true => Ok(()),
+        false => Err(format!("MESSAGELIMIT is {said:?}, and should be {expected:?}")),
+    }
+}
+
 fn texts(foreseen: &Foreseen, reply: &Reply, client: &Client, ground: &Ground<'_>) -> Verdict {
     let Some(selected) = &client.selected else { return Ok(()) };
     let Some(state) = selected.mailbox.and_then(|id| ground.before.state(id)) else { return Ok(()) };
@@ -99,6 +121,7 @@ fn texts(foreseen: &Foreseen, reply: &Reply, client: &Client, ground: &Ground<'_
         let expected = state.rows.get(uid).and_then(|row| ground.texts.get(&row.message));
         // One appended by the command before is not known yet.
         let Some(Some(expected)) = expected else { continue };
+        let expected = expected.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         let octets = |(other, items): &(Option<u32>, answer::Items)| {
             if *other == Some(*uid) { items.octets.clone() } else { None }
         };
@@ -214,6 +237,9 @@ pub(super) fn effect(expected: &Truth, after: &Truth) -> Verdict {
             return Err(format!("the mailbox {name} should be {id}, and is {:?}", after.names.get(name)));
         }
     }
+    if expected.subscribed != after.subscribed {
+        return Err(format!("{:?} should be subscribed, and {:?} are", expected.subscribed, after.subscribed));
+    }
     for (id, expected) in &expected.boxes {
         let Some(state) = after.state(*id) else { return Err(format!("the mailbox {id} is gone")) };
         if std::ptr::eq(state, expected.as_ref()) {
@@ -236,8 +262,10 @@ pub(super) fn effect(expected: &Truth, after: &Truth) -> Verdict {
     Ok(())
 }
 
-/// Whether a client believes the truth. `told_all`: also of what is gone, because it could have been told.
-pub(super) fn belief(selected: &Selected, truth: &Truth, told_all: bool) -> Verdict {
+/// Whether a client believes the truth, as far as it is told of it. `told_all`: also of what is gone, because it could have
+/// been told.
+pub(super) fn belief(client: &Client, truth: &Truth, told_all: bool) -> Verdict {
+    let Some(selected) = client.selected.as_ref().filter(|_| client.sees().messages) else { return Ok(()) };
     let Some(state) = selected.mailbox.and_then(|id| truth.state(id)) else { return Ok(()) };
     let belief = &selected.belief;
     if told_all && belief.len() != state.rows.len() {
@@ -265,6 +293,9 @@ pub(super) fn belief(selected: &Selected, truth: &Truth, told_all: bool) -> Verd
             }
             continue;
         };
+        if !client.sees().flags {
+            continue;
+        }
         if known.flags.as_ref().is_some_and(|flags| *flags != row.flags) {
             return Err(format!("UID {uid} has {:?}, and is believed to have {:?}", row.flags, known.flags));
         }
@@ -293,6 +324,20 @@ pub(super) fn others(client: &Client, truth: &Truth) -> Verdict {
             if items.get(item).is_some_and(|told| *told != number) {
                 return Err(format!("{item} of {name} is {number}, and {:?} was told", items.get(item)));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a client that asked for the state of all others has it (RFC 5465 §3.1, STATUS).
+pub(super) fn all_others(client: &Client, truth: &Truth) -> Verdict {
+    let Some(notify) = client.notify.filter(|notify| notify.status) else { return Ok(()) };
+    for (name, id) in &truth.names {
+        let is_selected = client.selected.as_ref().is_some_and(|selected| selected.mailbox == Some(*id));
+        let covered = notify.covers(name, truth.subscribed.contains(name)) && !is_selected;
+        let told = client.others.get(name).is_some_and(|items| items.contains_key("MESSAGES"));
+        if covered && !told {
+            return Err(format!("the state of {name} was asked for, and not told"));
         }
     }
     Ok(())

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use columba_types::{MailboxId, UidSet};
+use columba_types::UidSet;
 
 use super::answer::{self, Answer, Code, Items};
-use super::belief::{Belief, Known};
+use super::belief::Known;
 use super::command::{Command, Opening, What};
 use super::conversation::Conversation;
+use super::notify::{Notify, Sees};
+use super::selected::{Saved, Selected};
 
 /// What a client enables when it has logged in, as far as the server has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,30 +19,8 @@ pub(super) struct Traits {
     pub(super) condstore: bool,
     pub(super) qresync: bool,
     pub(super) uid_only: bool,
-    /// NOTIFY (RFC 5465), and what it is told of its own mailbox.
+    /// What it asks of NOTIFY (RFC 5465) before anything else.
     pub(super) notify: Option<Notify>,
-}
-
-/// When a client with NOTIFY is told of expunges in its selected mailbox (RFC 5465 §6.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notify {
-    /// At once, but not amid a command with sequence numbers.
-    Selected,
-    /// Only while a command runs that may tell them.
-    Delayed,
-}
-
-impl Notify {
-    fn written(self) -> String {
-        let filter = match self {
-            Self::Selected => "selected",
-            Self::Delayed => "selected-delayed",
-        };
-        let events = "MessageExpunge FlagChange";
-        format!(
-            "NOTIFY SET STATUS ({filter} (MessageNew (UID FLAGS) {events})) (personal (MessageNew {events} MailboxName))"
-        )
-    }
 }
 
 impl Traits {
@@ -55,41 +35,6 @@ impl Traits {
     }
 }
 
-/// A mailbox as a client left it, from which it may go on later (RFC 7162 §6).
-#[derive(Clone, Debug)]
-pub(super) struct Saved {
-    pub(super) mailbox: MailboxId,
-    pub(super) name: String,
-    pub(super) uid_validity: u32,
-    pub(super) point: u64,
-    pub(super) list: Vec<Known>,
-}
-
-/// What a client knows while a saved state is brought up to date.
-#[derive(Debug)]
-struct Resuming {
-    uid_validity: u32,
-    exists: Option<u32>,
-    numbers: Vec<(u32, u32)>,
-}
-
-/// The selected mailbox.
-#[derive(Debug)]
-pub(super) struct Selected {
-    pub(super) name: String,
-    pub(super) mailbox: Option<MailboxId>,
-    pub(super) read_only: bool,
-    pub(super) uid_validity: u32,
-    pub(super) belief: Belief,
-    /// `$`; `None` where the client cannot know it.
-    pub(super) saved: Option<Vec<u32>>,
-    /// The client's copy of HIGHESTMODSEQ (RFC 7162 §6).
-    pub(super) point: u64,
-    seen_modseq: u64,
-    seen_highest: Option<u64>,
-    resuming: Option<Resuming>,
-}
-
 /// All that came of a command.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
@@ -102,6 +47,7 @@ pub(super) struct Reply {
     pub(super) fetched: Vec<(Option<u32>, Items)>,
     pub(super) search: Option<(Vec<u32>, Option<u64>)>,
     pub(super) esearch: Option<Answer>,
+    pub(super) batches: Option<Vec<(u32, u32)>>,
     pub(super) status: Vec<(String, u64)>,
     /// UIDs that VANISHED named, with and without EARLIER.
     pub(super) earlier: UidSet,
@@ -121,52 +67,83 @@ pub(super) struct Client {
     selecting: Option<Selected>,
     /// The tag of IDLE.
     pub(super) idling: Option<String>,
-    /// With NOTIFY: what STATUS said of other mailboxes.
+    /// What it asked of NOTIFY last; `None`: nothing yet, so that it is told as if there were no NOTIFY.
+    pub(super) notify: Option<Notify>,
+    /// With NOTIFY: what STATUS said of other mailboxes that it is told of.
     pub(super) others: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 type Told = Result<(), String>;
 
 impl Client {
-    /// Connects, logs in and enables. `features` is what the server announces.
-    pub(super) fn connect(mut talk: Conversation, traits: Traits, features: &[String]) -> Result<Self, String> {
-        let to_enable = traits.to_enable();
-        if !to_enable.is_empty() {
-            let enabled = talk.names(&format!("ENABLE {}", to_enable.join(" ")), "ENABLED")?;
-            if to_enable.iter().any(|name| !enabled.iter().any(|other| other.eq_ignore_ascii_case(name))) {
-                return Err(format!("ENABLE {to_enable:?} gave {enabled:?}"));
-            }
-        }
+    /// Of a conversation that is logged in; it enables what it wants. `features` is what the server announces.
+    pub(super) fn connect(talk: Conversation, traits: Traits, features: &[String]) -> Result<Self, String> {
         let mut client = Self {
             talk,
             traits,
             features: features.to_vec(),
-            aware: traits.condstore || traits.qresync,
+            aware: false,
             selected: None,
             selecting: None,
             idling: None,
+            notify: None,
             others: BTreeMap::new(),
         };
-        if let Some(notify) = traits.notify {
-            let command = Command::Notify(notify.written());
-            let tag = client.send(&command)?;
-            let reply = client.hear(&tag, &command, None)?;
+        client.begin_session()?;
+        Ok(client)
+    }
+
+    /// Logs in again on the same connection: nothing is left of what was (RFC 8437 §3).
+    pub(super) fn login_again(&mut self, traits: Traits) -> Told {
+        self.talk.login()?;
+        self.traits = traits;
+        (self.notify, self.selected, self.selecting, self.idling) = (None, None, None, None);
+        self.others.clear();
+        self.begin_session()
+    }
+
+    fn begin_session(&mut self) -> Told {
+        let to_enable = self.traits.to_enable();
+        if !to_enable.is_empty() {
+            let enabled = self.talk.names(&format!("ENABLE {}", to_enable.join(" ")), "ENABLED")?;
+            if to_enable.iter().any(|name| !enabled.iter().any(|other| other.eq_ignore_ascii_case(name))) {
+                return Err(format!("ENABLE {to_enable:?} gave {enabled:?}"));
+            }
+        }
+        self.aware = self.traits.condstore || self.traits.qresync;
+        if let Some(notify) = self.traits.notify {
+            let command = Command::Notify(notify);
+            let tag = self.send(&command)?;
+            let reply = self.hear(&tag, &command, None)?;
             if reply.word != "OK" {
                 return Err(format!("NOTIFY is answered with {}", reply.word));
             }
         }
-        Ok(client)
+        Ok(())
     }
 
     /// Whether it is told of changes at any time.
     pub(super) fn attends(&self) -> bool {
-        self.idling.is_some() || (self.traits.notify.is_some() && !self.talk.gone)
+        match self.notify {
+            None => self.idling.is_some(),
+            Some(notify) => notify.attends() && !self.talk.gone,
+        }
+    }
+
+    /// What it is told of its mailbox.
+    pub(super) fn sees(&self) -> Sees {
+        self.notify.map_or(Sees { messages: true, flags: true }, Notify::sees)
+    }
+
+    /// RFC 5465 §3.1: without SELECTED nothing is told of the selected mailbox; NOTIFY itself and SELECT tell all.
+    fn may_tell_arrivals(&self, command: Option<&Command>) -> bool {
+        self.sees().messages || matches!(command, Some(Command::Notify(_) | Command::Select(_)))
     }
 
     /// Whether it is told of expunges, too, at any time.
     pub(super) fn is_told_all(&self) -> bool {
-        match self.traits.notify {
-            Some(notify) => notify == Notify::Selected,
+        match self.notify {
+            Some(notify) => notify.selected.is_some_and(|mine| !mine.delayed),
             None => self.idling.is_some(),
         }
     }
@@ -261,28 +238,11 @@ impl Client {
 
     /// What a command changes before its answer comes.
     fn begin(&mut self, command: &Command, resumed: Option<&Saved>) {
-        if let Command::Select(opening) = command {
-            self.selecting = Some(self.opened(opening, resumed));
+        if let Command::Notify(_) = command {
+            self.others.clear();
         }
-    }
-
-    fn opened(&self, opening: &Opening, resumed: Option<&Saved>) -> Selected {
-        let mut belief = Belief::new(self.traits.uid_only);
-        let resuming = resumed.map(|saved| {
-            belief.resume(saved.list.clone());
-            Resuming { uid_validity: saved.uid_validity, exists: None, numbers: Vec::new() }
-        });
-        Selected {
-            name: opening.name.clone(),
-            mailbox: None,
-            read_only: opening.read_only,
-            uid_validity: 0,
-            belief,
-            saved: Some(Vec::new()),
-            point: resumed.map_or(0, |saved| saved.point),
-            seen_modseq: 0,
-            seen_highest: None,
-            resuming,
+        if let Command::Select(opening) = command {
+            self.selecting = Some(Selected::opened(opening, self.traits.uid_only, resumed));
         }
     }
 
@@ -314,9 +274,12 @@ impl Client {
     fn take_back(&mut self, assumed: Vec<(u32, Known)>, command: &Command, reply: &Reply) {
         let Command::Store { target, .. } = command else { return };
         let modified = self.modified(target.uid, reply);
+        // RFC 9738 §3.1: what lies below the UID that is named was not looked at.
+        let mut codes = reply.untagged.iter().chain(&reply.code).filter(|code| code.name == "MESSAGELIMIT");
+        let lowest = codes.find_map(|code| code.words.get(1)?.parse::<u32>().ok()).unwrap_or(0);
         let Some(selected) = self.selected.as_mut() else { return };
         for (uid, before) in assumed {
-            let failed = reply.word != "OK" || modified.contains(uid);
+            let failed = reply.word != "OK" || modified.contains(uid) || uid < lowest;
             let told = reply.fetched.iter().any(|(other, items)| *other == Some(uid) && items.flags.is_some());
             if failed
                 && !told
@@ -359,11 +322,17 @@ impl Client {
     fn take(&mut self, answer: Answer, command: Option<&Command>, reply: &mut Reply) -> Told {
         let expunges = match command {
             Some(command) => command.tells_expunges(),
-            None => self.idling.is_some() || self.traits.notify != Some(Notify::Delayed),
+            None if self.idling.is_some() => self.sees().messages,
+            None => self.is_told_all(),
         };
         match answer {
-            Answer::Status { tag: None, word, code } if word == "OK" => {
+            // RFC 9738 §3.1: an untagged NO says that there is a limit.
+            Answer::Status { tag: None, word, code } if word == "OK" || word == "NO" => {
                 self.note_code(code.as_ref());
+                if code.as_ref().is_some_and(|code| code.name == "CLOSED") {
+                    // RFC 9051 §7.1: what came before was about another mailbox.
+                    *reply = Reply { tag: std::mem::take(&mut reply.tag), ..Reply::default() };
+                }
                 reply.untagged.extend(code);
             }
             Answer::Search { numbers, modseq } => reply.search = Some((numbers, modseq)),
@@ -371,19 +340,12 @@ impl Client {
                 return Err(format!("ESEARCH of another command: {tag:?}"));
             }
             answer @ Answer::Esearch { .. } => reply.esearch = Some(answer),
+            Answer::Batches { tag, ranges } if tag == reply.tag => reply.batches = Some(ranges),
             Answer::StatusOf { mailbox, items } => {
-                let asked = matches!(command, Some(Command::Status { name, .. }) if *name == mailbox);
-                if !asked && self.traits.notify.is_none() {
-                    return Err(format!("STATUS of {mailbox} unasked"));
-                }
-                if self.traits.notify.is_some() {
-                    let others = self.others.entry(mailbox).or_default();
-                    others.extend(items.clone());
-                    if !self.aware {
-                        // RFC 5465 §5: of changes it is told to clients that want mod-sequences only.
-                        others.remove("HIGHESTMODSEQ");
-                    }
-                }
+                // What NOTIFY tells never has SIZE in it.
+                let asked = matches!(command, Some(Command::Status { name, .. }) if *name == mailbox)
+                    && items.contains_key("SIZE");
+                self.take_status(&mailbox, &items, asked, command)?;
                 if asked {
                     reply.status = items.into_iter().collect();
                 }
@@ -401,6 +363,9 @@ impl Client {
             }
             Answer::Fetch(..) if self.traits.uid_only => return Err("FETCH in spite of UIDONLY".into()),
             Answer::UidFetch(..) if !self.traits.uid_only => return Err("UIDFETCH without UIDONLY".into()),
+            Answer::Exists(_) if !self.may_tell_arrivals(command) => {
+                return Err("EXISTS, though NOTIFY does not ask for it".into());
+            }
             Answer::Recent(_) if self.traits.rev2 => return Err("RECENT in IMAP4rev2".into()),
             Answer::Exists(_)
             | Answer::Recent(_)
@@ -409,6 +374,39 @@ impl Client {
             | Answer::Fetch(..)
             | Answer::UidFetch(..) => return self.take_message(answer, command, reply),
             other => return Err(format!("out of place: {other:?}")),
+        }
+        Ok(())
+    }
+
+    /// What STATUS says of a mailbox that NOTIFY is about stays true by what is told later.
+    fn take_status(
+        &mut self,
+        mailbox: &str,
+        items: &BTreeMap<String, u64>,
+        asked: bool,
+        command: Option<&Command>,
+    ) -> Told {
+        let asks = match command {
+            Some(Command::Notify(notify)) => Some(*notify),
+            _ => self.notify,
+        };
+        if asked {
+            for (item, number) in self.others.get_mut(mailbox).into_iter().flatten() {
+                *number = items.get(item).copied().unwrap_or(*number);
+            }
+            return Ok(());
+        }
+        let Some(notify) = asks.filter(|notify| notify.may_cover(mailbox)) else {
+            return Err(format!("STATUS of {mailbox} unasked"));
+        };
+        let others = self.others.entry(mailbox.to_owned()).or_default();
+        others.extend(items.clone());
+        if !notify.wants_flags_of_others() || !self.aware {
+            // RFC 5465 §5.1: of changes it is told to clients that want mod-sequences only.
+            others.remove("HIGHESTMODSEQ");
+        }
+        if !notify.wants_flags_of_others() {
+            others.remove("UNSEEN");
         }
         Ok(())
     }
@@ -494,6 +492,8 @@ impl Client {
             self.note_awareness(command);
         }
         match command {
+            Command::Notify(notify) if reply.word == "OK" => self.notify = Some(*notify),
+            Command::Unauthenticate if reply.word == "OK" => self.selected = None,
             Command::Select(opening) => {
                 let selecting = self.selecting.take();
                 let before = self.selected.take();
@@ -521,64 +521,5 @@ impl Client {
             selected.settle();
         }
         Ok(())
-    }
-}
-
-impl Selected {
-    fn take_fetch(&mut self, number: u32, items: Items, reply: &mut Reply) -> Told {
-        self.seen_modseq = self.seen_modseq.max(items.modseq.unwrap_or(0));
-        let uid = match &mut self.resuming {
-            Some(resuming) => {
-                let uid = items.uid.ok_or("FETCH without UID while a state is brought up to date")?;
-                resuming.numbers.push((number, uid));
-                self.belief.update(uid, &items)?;
-                Some(uid)
-            }
-            None => {
-                self.belief.fetch(number, &items)?;
-                self.belief.list().get(number as usize - 1).and_then(|known| known.uid)
-            }
-        };
-        if items.recent {
-            reply.recent.extend(uid);
-        }
-        reply.fetched.push((uid, items));
-        Ok(())
-    }
-
-    /// SELECT is answered: a state brought up to date has as many messages as there are, in their places.
-    fn finish(&mut self, reply: &Reply) -> Told {
-        let Some(resuming) = self.resuming.take() else {
-            return if reply.exists.is_some() { Ok(()) } else { Err("SELECT without EXISTS".into()) };
-        };
-        let exists = resuming.exists.ok_or("SELECT without EXISTS")?;
-        if resuming.uid_validity != self.uid_validity {
-            // RFC 7162 §3.2.5: it goes on as if nothing had changed; all that was known is of no use.
-            if !reply.earlier.is_empty() || !reply.fetched.is_empty() {
-                return Err("a state of another UIDVALIDITY was brought up to date".into());
-            }
-            self.belief.resume(Vec::new());
-            return self.belief.exists(exists);
-        }
-        if (exists as usize) < self.belief.len() {
-            return Err(format!("{} messages are left over of {exists}", self.belief.len()));
-        }
-        self.belief.exists(exists)?;
-        for (number, uid) in resuming.numbers {
-            let place = self.belief.place(uid).map(|place| place as u32 + 1);
-            if place != Some(number) && self.belief.knows_uids() {
-                return Err(format!("UID {uid} was called {number}, and is {place:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// RFC 7162 §6: what the client's copy of HIGHESTMODSEQ is after a tagged answer.
-    fn settle(&mut self) {
-        self.point = match self.seen_highest.take() {
-            Some(highest) => highest,
-            None => self.point.max(self.seen_modseq),
-        };
-        self.seen_modseq = 0;
     }
 }

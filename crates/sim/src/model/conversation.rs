@@ -45,6 +45,19 @@ impl Conversation {
         }
     }
 
+    /// Logs in on a connection that is nobody's any more (RFC 8437).
+    pub(super) fn login(&mut self) -> Done {
+        let line = format!("LOGIN {ACCOUNT} {PASSWORD}");
+        let tag = self.send_line(&line, format!("{line}\r\n").as_bytes())?;
+        loop {
+            match self.answer()? {
+                Answer::Status { tag: Some(said), word, .. } if said == tag && word == "OK" => return Ok(()),
+                Answer::Names { .. } => {}
+                other => return Err(format!("no login: {other:?}")),
+            }
+        }
+    }
+
     /// What the server announces. Not asked for in a run, because it would tie its script to that.
     pub(super) fn announced(&mut self) -> Result<Vec<String>, String> {
         self.names("CAPABILITY", "CAPABILITY")

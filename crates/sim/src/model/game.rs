@@ -2,6 +2,7 @@
 //! with the store. At the end all are asked once more, and every state that was kept is brought up to date.
 
 mod crossing;
+mod ending;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,20 +11,19 @@ use std::time::Duration;
 use columba_store::AccountStore;
 use columba_types::{MailboxId, MessageId};
 
-use super::actions::{self, Deed, Dice, Draw, NAMES, Step};
+use super::actions::{Deed, Dice, Draw, NAMES, Step};
 use super::check;
-use super::client::{Client, Reply, Saved, Selected};
-use super::command::{Command, Opening, Seat};
+use super::client::{Client, Reply, Traits};
+use super::command::{Command, Opening};
 use super::conversation::Conversation;
+use super::foresee::{Limited, Seat, Texts};
 use super::house::House;
 use super::record::Record;
 use super::search::Returns;
+use super::selected::{Saved, Selected};
 use super::truth::{State, Truth, follows};
 use crate::link::LinkOptions;
 use crate::script::{ACCOUNT, Ground, MailSide, MemoryGround, Octets, Outside, block_on};
-
-/// States brought up to date at the end of a run, at most.
-const STATES_AT_THE_END: usize = 24;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(super) struct Game {
     house: House,
     clients: Vec<Option<Client>>,
     states: Vec<Saved>,
-    texts: BTreeMap<MessageId, Option<String>>,
+    texts: Texts,
     /// The session that was told that a message is \Recent to it.
     recent: BTreeMap<(MailboxId, u32), String>,
     record: Record,
@@ -67,11 +67,13 @@ pub(super) struct Game {
 }
 
 /// What came of a command, as a whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Heard {
     /// Whether all it did was foreseen.
     certain: bool,
     ok: bool,
+    /// The texts of messages it made.
+    made: Vec<Option<String>>,
 }
 
 /// Plays a run to its end.
@@ -94,6 +96,14 @@ impl Game {
             ground = ground.packing();
         }
         let record = Record::default();
+        let limits = house.limits;
+        if let Some(any) = limits.any {
+            let limit = Outside::MessageLimit { any, saving: limits.saving };
+            ground.outside(&limit, &[]).map_err(|refusal| format!("{refusal:?}"))?;
+            record.message_limit(any, limits.saving);
+        }
+        ground.outside(&Outside::BatchSize(limits.batch), &[]).map_err(|refusal| format!("{refusal:?}"))?;
+        record.batch_size(limits.batch);
         let new = Outside::Mailbox { account: ACCOUNT.into(), name: "Work".into() };
         ground.outside(&new, &[]).map_err(|refusal| format!("{refusal:?}"))?;
         record.mailbox("Work");
@@ -154,10 +164,16 @@ impl Game {
             Deed::Crossing => self.crossing(step, dice)?,
             _ => self.turn(step, dice)?,
         }
-        if self.truth.names != self.names {
-            // What was told of a name may be about another mailbox now.
-            self.names.clone_from(&self.truth.names);
-            self.clients.iter_mut().flatten().for_each(|client| client.others.clear());
+        let renamed = self.truth.names != self.names;
+        self.names.clone_from(&self.truth.names);
+        for client in self.clients.iter_mut().flatten() {
+            if renamed {
+                // What was told of a name may be about another mailbox now.
+                client.others.clear();
+            }
+            let (subscribed, notify) = (&self.truth.subscribed, client.notify);
+            let covered = |name: &str| notify.is_some_and(|notify| notify.covers(name, subscribed.contains(name)));
+            client.others.retain(|name, _| covered(name));
         }
         self.listen(step.client)
     }
@@ -180,22 +196,21 @@ impl Game {
         self.record.deliver(name, flags, text.as_bytes());
         let after = self.look()?;
         follows(&self.truth, &after)?;
-        self.note_new(&after, &[&text]);
+        self.note_new(&after, &[Some(text)]);
         self.truth = after;
         Ok(())
     }
 
-    /// Remembers the bodies of messages that have just come, in the order they came. One that is gone again already is
+    /// Remembers the texts of messages that have just come, in the order they came. One that is gone again already is
     /// not missed, but then nobody can tell which one it was.
-    fn note_new(&mut self, after: &Truth, texts: &[&str]) {
+    fn note_new(&mut self, after: &Truth, texts: &[Option<String>]) {
         let rows = after.boxes.values().flat_map(|state| state.rows.values());
         let new: BTreeSet<MessageId> =
             rows.map(|row| row.message).filter(|message| !self.texts.contains_key(message)).collect();
         let known = new.len() == texts.len();
         for (at, message) in new.into_iter().enumerate() {
-            let text = texts.get(at).filter(|_| known);
-            let body = text.and_then(|text| text.split_once("\r\n\r\n")).map(|(_, body)| body.to_owned());
-            self.texts.insert(message, body);
+            let text = texts.get(at).filter(|_| known).cloned().flatten();
+            self.texts.insert(message, text);
         }
     }
 
@@ -207,7 +222,9 @@ impl Game {
         self.sessions += 1;
         let name = format!("{}{}", char::from(b'a' + (seat % 26) as u8), self.sessions);
         let talk = Conversation::open(&mut self.ground, name, self.record.clone())?;
-        Client::connect(talk, self.house.seats[seat], &self.house.features)
+        let client = Client::connect(talk, self.house.seats[seat], &self.house.features)?;
+        self.after_notify(&client)?;
+        Ok(client)
     }
 
     fn turn(&mut self, step: &Step, dice: Dice) -> Done {
@@ -236,9 +253,42 @@ impl Game {
         }
         self.serial += 1;
         self.name_states();
-        let mut draw = Draw { dice, client, states: &self.states, serial: self.serial };
+        if step.deed == Deed::Unauthenticate {
+            return self.unauthenticate(client, dice);
+        }
+        let limits = self.house.limits;
+        let mut draw = Draw { dice, client, states: &self.states, serial: self.serial, limits };
         let commands = draw.commands(step.deed);
         self.perform(client, &commands)
+    }
+
+    /// The connection becomes nobody's, and then somebody's who enables less (RFC 8437).
+    fn unauthenticate(&mut self, client: &mut Client, mut dice: Dice) -> Done {
+        if !client.has("UNAUTHENTICATE") {
+            return Ok(());
+        }
+        self.perform(client, &[Command::Unauthenticate])?;
+        if client.talk.gone {
+            return Ok(());
+        }
+        let had = client.traits;
+        let traits = Traits {
+            rev2: had.rev2 && dice.once_in(2),
+            condstore: had.condstore && dice.once_in(2),
+            qresync: had.qresync && dice.once_in(2),
+            uid_only: had.uid_only && dice.once_in(2),
+            notify: had.notify.filter(|_| dice.once_in(2)),
+        };
+        self.heard_wrong = true;
+        client.login_again(traits)?;
+        self.heard_wrong = false;
+        self.after_notify(client)
+    }
+
+    /// NOTIFY SET STATUS has told the state of every mailbox that is followed.
+    fn after_notify(&self, client: &Client) -> Done {
+        check::all_others(client, &self.truth)?;
+        check::others(client, &self.truth)
     }
 
     /// States go by the name that their mailbox has now.
@@ -263,9 +313,7 @@ impl Game {
             let heard = self.hear(client, tag, command, certain, &mut expected);
             let heard = heard.map_err(|why| format!("{}: {why}", command.written()))?;
             (certain, ok) = (certain && heard.certain, heard.ok);
-            if ok {
-                appended.extend(command.texts());
-            }
+            appended.extend(heard.made);
             if client.talk.gone {
                 break;
             }
@@ -300,17 +348,24 @@ impl Game {
         expected: &mut Truth,
     ) -> Result<Heard, String> {
         let selected = client.selected.as_ref();
+        let known: Vec<u32> = selected.map(|selected| selected.belief.uids().collect()).unwrap_or_default();
         let seat = Seat {
             mailbox: selected.and_then(|selected| selected.mailbox),
             read_only: selected.is_some_and(|selected| selected.read_only),
+            known: &known,
+            limits: self.house.limits,
+            texts: &self.texts,
         };
-        let known: Vec<u32> = selected.map(|selected| selected.belief.uids().collect()).unwrap_or_default();
         let before = expected.clone();
         let knows_uids = selected.is_some_and(|selected| selected.belief.knows_uids());
-        let mut foreseen = if certain { command.foresee(expected, seat, &known) } else { None };
+        let mut foreseen = if certain { command.foresee(expected, seat) } else { None };
         if let Some(foreseen) = foreseen.as_mut().filter(|_| !knows_uids) {
-            foreseen.found = None;
+            (foreseen.found, foreseen.batches) = (None, None);
+            if matches!(command, Command::Search { .. }) {
+                foreseen.limited = Limited::Unknown;
+            }
         }
+        let (mailbox, limited) = (seat.mailbox, foreseen.as_ref().map(|foreseen| foreseen.limited));
         let resumed = match command {
             Command::Select(Opening { resync: Some((_, at)), .. }) => self.states.get(*at).cloned(),
             _ => None,
@@ -320,8 +375,8 @@ impl Game {
         self.counts.commands += 1;
         match reply.word.as_str() {
             "BYE" => {
-                self.bye(seat.mailbox)?;
-                return Ok(Heard { certain: false, ok: false });
+                self.bye(mailbox)?;
+                return Ok(Heard { certain: false, ok: false, made: Vec::new() });
             }
             "BAD" => return Err("answered with BAD".into()),
             "NO" => expected.clone_from(&before),
@@ -331,19 +386,22 @@ impl Game {
             let ground = check::Ground { before: &before, texts: &self.texts };
             check::reply(command, foreseen, &reply, client, &ground)?;
         }
-        if let Command::Fetch { vanished: Some(at), .. } = command
+        if let Command::Fetch { vanished: Some(at), partial: None, .. } = command
             && let Some(state) = self.states.get(*at)
-            && certain
+            && limited == Some(Limited::No)
+            // RFC 5465 §3.1: who asked for nothing is not told of what went meanwhile.
+            && client.sees().messages
         {
             check::changes(state, &reply, &before, &known)?;
             self.counts.resyncs += 1;
         }
         // What a command did that failed because of messages that are gone is not foreseen.
         let certain = foreseen.as_ref().is_some_and(|foreseen| reply.word == "OK" || !foreseen.words.contains(&"OK"));
-        let found = foreseen.and_then(|foreseen| foreseen.found);
+        let (found, made) = foreseen.map(|foreseen| (foreseen.found, foreseen.made)).unwrap_or_default();
         self.note(client, command, &reply, found, (&before, expected))?;
         self.heard_wrong = false;
-        Ok(Heard { certain, ok: reply.word == "OK" })
+        let ok = reply.word == "OK";
+        Ok(Heard { certain, ok, made: if ok { made } else { Vec::new() } })
     }
 
     /// Takes note of what a command did to its client.
@@ -356,10 +414,16 @@ impl Game {
         (before, after): (&Truth, &Truth),
     ) -> Done {
         let qresync = client.traits.qresync;
-        let gone = |selected: &mut Selected| selected.mailbox.is_some_and(|id| after.state(id).is_none());
-        if matches!(command, Command::Delete(_)) && client.selected.as_mut().is_some_and(gone) {
+        if let Command::Delete(name) = command
+            && reply.word == "OK"
+            && let Some((id, _)) = before.named(name)
+            && client.selected.as_ref().is_some_and(|selected| selected.mailbox == Some(id))
+        {
             // A client that deletes the mailbox it has selected has none selected afterwards.
             client.selected = None;
+        }
+        if matches!(command, Command::Notify(_)) && reply.word == "OK" {
+            self.after_notify(client)?;
         }
         let Some(selected) = &mut client.selected else { return Ok(()) };
         match command {
@@ -380,7 +444,8 @@ impl Game {
                 // RFC 7162 §3.2.7
                 let count =
                     |truth: &Truth| selected.mailbox.and_then(|id| truth.state(id)).map(|state| state.rows.len());
-                let said = reply.code.iter().any(|code| code.name == "HIGHESTMODSEQ");
+                let mut codes = reply.code.iter().chain(&reply.untagged);
+                let said = codes.any(|code| code.name == "HIGHESTMODSEQ");
                 if count(before) != count(after) && !said {
                     return Err("EXPUNGE without HIGHESTMODSEQ".into());
                 }
@@ -411,9 +476,7 @@ impl Game {
 
     /// A client that could be told everything believes the truth; what it knows then is kept, if it is enough.
     fn compare(&mut self, client: &Client, told_all: bool) -> Done {
-        if let Some(selected) = &client.selected {
-            check::belief(selected, &self.truth, told_all)?;
-        }
+        check::belief(client, &self.truth, told_all)?;
         self.keep(client);
         Ok(())
     }
@@ -438,12 +501,9 @@ impl Game {
         if reply.word == "BYE" {
             return self.bye(client.selected.as_ref().and_then(|selected| selected.mailbox));
         }
-        match &client.selected {
-            Some(selected) => check::belief(selected, &self.truth, client.is_told_all()),
-            None => Ok(()),
-        }
-        .and_then(|()| check::others(client, &self.truth))
-        .map_err(|why| format!("told at any time: {why}"))
+        check::belief(client, &self.truth, client.is_told_all())
+            .and_then(|()| check::others(client, &self.truth))
+            .map_err(|why| format!("told at any time: {why}"))
     }
 
     /// Everybody listens: who idles is told at once, and nobody else is told anything.
@@ -461,53 +521,6 @@ impl Game {
             self.clients[seat] = Some(client);
         }
         Ok(())
-    }
-
-    /// Asks everybody once more, and goes on from the states that were kept.
-    fn finish(&mut self) -> Done {
-        for seat in 0..self.clients.len() {
-            let Some(mut client) = self.clients[seat].take() else { continue };
-            self.last_words(&mut client).map_err(|why| format!("in the end, {}: {why}", client.talk.name))?;
-            client.talk.disconnect();
-        }
-        let states = self.states.len();
-        let every = states.div_ceil(STATES_AT_THE_END).max(1);
-        let chosen: Vec<usize> = (0..states).step_by(every).collect();
-        if !chosen.is_empty() {
-            self.name_states();
-            let seat = self.house.seats.iter().position(|traits| traits.qresync).unwrap_or(0);
-            let mut client = self.seated(seat)?;
-            for at in chosen {
-                let mut dice = Dice::new(at as u64);
-                let parameter = actions::resync_parameter(&self.states[at], &mut dice, client.traits.uid_only);
-                let name = self.states[at].name.clone();
-                let opening = Opening { name, read_only: false, condstore: false, resync: Some((parameter, at)) };
-                self.perform(&mut client, &[Command::Select(opening)])?;
-            }
-            client.talk.disconnect();
-        }
-        self.ground.finish()
-    }
-
-    fn last_words(&mut self, client: &mut Client) -> Done {
-        if client.talk.gone {
-            return Ok(());
-        }
-        if client.idling.is_some() {
-            let reply = client.done()?;
-            self.after_idle(client, &reply)?;
-        }
-        self.perform(client, &[Command::Noop])?;
-        if client.talk.gone || client.selected.is_none() {
-            return Ok(());
-        }
-        let mut draw = Draw { dice: Dice::new(0), client, states: &[], serial: 0 };
-        let commands = draw.commands(Deed::Learn);
-        self.perform(client, &commands)?;
-        match &client.selected {
-            Some(selected) => check::belief(selected, &self.truth, true),
-            None => Ok(()),
-        }
     }
 }
 
@@ -533,6 +546,7 @@ fn opened(state: &State, selected: &Selected, reply: &Reply) -> Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::actions;
     use crate::model::house::announced;
     use crate::script::{Mode, Outcome, parse, play as play_script};
 

@@ -5,8 +5,10 @@ use columba_store::Options;
 use columba_types::limits;
 
 use super::actions::Dice;
-use super::client::{Notify, Traits};
+use super::client::Traits;
 use super::conversation::Conversation;
+use super::foresee::Limits;
+use super::notify::Notify;
 use super::record::Record;
 use crate::link::LinkOptions;
 use crate::script::MemoryGround;
@@ -29,6 +31,8 @@ pub(super) struct House {
     pub(super) seats: Vec<Traits>,
     /// UIDs in the history of what was expunged.
     pub(super) history: u64,
+    /// Messages that one command may be about, and of a batch of UIDBATCHES.
+    pub(super) limits: Limits,
     /// Mailboxes kept in memory without need.
     pub(super) cached: usize,
     /// Whether even pages of one message get packs.
@@ -40,7 +44,11 @@ impl House {
         let mut dice = Dice::new(seed ^ 0x686f_7573_6500);
         let clients = 2 + dice.below(4);
         let history = dice.pick(&[2, 8, 40]).filter(|_| dice.once_in(2));
+        let any = dice.pick(&[1, 2, 3, 5]).filter(|_| dice.once_in(4));
+        let saving = any.map(|any| any + dice.below(3) as u32).filter(|_| dice.once_in(2));
+        let batch = dice.pick(&[1, 1, 2, 3]).unwrap_or(1);
         Self {
+            limits: Limits { any, saving, batch },
             features: features.to_vec(),
             seats: traits(&mut dice, clients, features),
             history: history.unwrap_or(limits::LOG_EXPUNGED_UIDS),
@@ -63,7 +71,7 @@ fn traits(dice: &mut Dice, clients: usize, features: &[String]) -> Vec<Traits> {
         condstore: has("CONDSTORE") && dice.once_in(3),
         qresync: has("QRESYNC") && dice.once_in(2),
         uid_only: has("UIDONLY") && dice.once_in(6),
-        notify: dice.pick(&[Notify::Selected, Notify::Delayed]).filter(|_| has("NOTIFY") && dice.once_in(4)),
+        notify: (has("NOTIFY") && dice.once_in(3)).then(|| Notify::draw(dice)),
     };
     (0..clients).map(one).collect()
 }

@@ -13,11 +13,15 @@ mod check;
 mod client;
 mod command;
 mod conversation;
+mod foresee;
 mod game;
 mod house;
+mod notify;
 mod record;
 mod run;
 mod search;
+mod selected;
+mod targets;
 mod truth;
 
 pub use game::Counts;

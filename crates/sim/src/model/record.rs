@@ -17,6 +17,8 @@ enum Event {
     Disconnected(String),
     Clock(u64),
     Disk(bool),
+    MessageLimit(u32, Option<u32>),
+    BatchSize(u32),
 }
 
 /// Shared by everybody who speaks or hears.
@@ -75,6 +77,14 @@ impl Record {
         self.add(Event::Disk(hangs));
     }
 
+    pub(super) fn message_limit(&self, any: u32, saving: Option<u32>) {
+        self.add(Event::MessageLimit(any, saving));
+    }
+
+    pub(super) fn batch_size(&self, least: u32) {
+        self.add(Event::BatchSize(least));
+    }
+
     pub(super) fn clock(&self, secs: u64) {
         self.add(Event::Clock(secs));
     }
@@ -118,6 +128,9 @@ fn line(event: &Event) -> String {
         Event::Closed(connection) => format!("{connection} S: (closed)"),
         Event::Disconnected(connection) => format!("{connection} C: (closes)"),
         Event::Clock(secs) => format!("clock {secs}s"),
+        Event::MessageLimit(any, None) => format!("message-limit {any}"),
+        Event::MessageLimit(any, Some(saving)) => format!("message-limit {any} {saving}"),
+        Event::BatchSize(least) => format!("batch-size {least}"),
         Event::Disk(hangs) => format!("disk {}", if *hangs { "hangs" } else { "works" }),
     }
 }

@@ -55,6 +55,14 @@ impl Key {
         }
     }
 
+    /// Whether it may hold, by the UIDs that stand in it outright.
+    pub(super) fn may_hold(&self, uid: u32) -> bool {
+        match self {
+            Self::Among(target) => target.uids.contains(&uid),
+            _ => true,
+        }
+    }
+
     pub(super) fn certain(&self) -> bool {
         match self {
             Self::Among(target) => target.certain,

@@ -1,7 +1,7 @@
 //! The account as the store has it, read from outside of any session, in the simplest form there is: what clients are
 //! compared with, and what the effect of a command is foreseen upon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -60,6 +60,8 @@ impl State {
 pub(super) struct Truth {
     pub(super) names: BTreeMap<String, MailboxId>,
     pub(super) boxes: BTreeMap<MailboxId, Rc<State>>,
+    /// Names, with or without a mailbox.
+    pub(super) subscribed: BTreeSet<String>,
 }
 
 impl Truth {
@@ -67,6 +69,9 @@ impl Truth {
     pub(super) async fn read(account: &Arc<AccountStore>, before: &Self) -> Result<Self, StoreError> {
         let mut truth = Self::default();
         for (name, entry) in account.tree().iter() {
+            if entry.subscribed {
+                truth.subscribed.insert(name.as_str().to_owned());
+            }
             let Some(id) = entry.mailbox else { continue };
             let snapshot = account.mailbox(id).await?.snapshot();
             let known = before.boxes.get(&id).filter(|known| known.highest == snapshot.head.highest_modseq.0);
@@ -75,6 +80,12 @@ impl Truth {
             truth.boxes.insert(id, state);
         }
         Ok(truth)
+    }
+
+    /// Whether the name is below another, or others are below it: what becomes of those is not foreseen.
+    pub(super) fn has_levels(&self, name: &str) -> bool {
+        let below = |other: &String| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+        name.contains('/') || self.names.keys().any(below)
     }
 
     pub(super) fn named(&self, name: &str) -> Option<(MailboxId, &State)> {

@@ -66,7 +66,10 @@ impl MailSide {
     pub fn outside(&self, what: &Outside, octets: &[u8]) -> Result<(), Refusal> {
         match what {
             Outside::Account { name, password } => Ok(self.create_account(name, password)?),
-            Outside::ConnectionsPerAccount(_) | Outside::MessageLimit { .. } | Outside::Hide { .. } => Ok(()),
+            Outside::ConnectionsPerAccount(_)
+            | Outside::MessageLimit { .. }
+            | Outside::BatchSize(_)
+            | Outside::Hide { .. } => Ok(()),
             Outside::Disk { hangs: true } => {
                 self.disk.hold();
                 Ok(())

@@ -99,6 +99,10 @@ impl Ground for MemoryGround {
             services.settings.message_limit = Some(*any);
             services.settings.save_limit = *saving;
         }
+        if let Outside::BatchSize(least) = what {
+            let services = Arc::get_mut(&mut self.services).ok_or("batch-size comes before the first connection")?;
+            services.settings.batch_messages = *least;
+        }
         if let Outside::Hide { capability, account, client } = what {
             let services = Arc::get_mut(&mut self.services).ok_or("hide comes before the first connection")?;
             let client = client.clone().map(|name| ClientPattern { name: Some(name), ..ClientPattern::default() });

@@ -121,6 +121,8 @@ pub enum Outside {
     Disk { hangs: bool },
     /// Messages that one command, and one COPY or APPEND, may be about; before the first connection.
     MessageLimit { any: u32, saving: Option<u32> },
+    /// Messages that a batch of UIDBATCHES has at least.
+    BatchSize(u32),
     /// How large a message an account takes.
     MessageSize { account: String, octets: u64 },
 }
@@ -249,6 +251,7 @@ fn parse_action(line: &str, body: &[&str], file: &File<'_>) -> Result<Option<Vec
             let limit = Outside::MessageLimit { any: number(any)?, saving: saving.map(number).transpose()? };
             Action::Outside(limit)
         }
+        "batch-size" => Action::Outside(Outside::BatchSize(rest.parse().map_err(|_| "a number")?)),
         "message-size" => {
             let (account, octets) = rest.split_once(' ').ok_or("message-size NAME OCTETS")?;
             let octets = octets.parse().map_err(|_| "a number")?;

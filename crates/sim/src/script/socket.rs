@@ -100,6 +100,7 @@ impl Ground for AddressGround {
             Outside::Account { .. }
             | Outside::ConnectionsPerAccount(_)
             | Outside::MessageLimit { .. }
+            | Outside::BatchSize(_)
             | Outside::MessageSize { .. }
             | Outside::Hide { .. } => Err(Refusal::Cannot("the accounts of a server at an address are what they are")),
             Outside::Mailbox { account, name } => {

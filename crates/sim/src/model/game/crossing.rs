@@ -36,7 +36,13 @@ impl Game {
         for client in &pair {
             self.serial += 1;
             let deed = dice.pick(&CROSSED).unwrap_or(Deed::Store);
-            let mut draw = Draw { dice: Dice::new(dice.roll()), client, states: &self.states, serial: self.serial };
+            let mut draw = Draw {
+                dice: Dice::new(dice.roll()),
+                client,
+                states: &self.states,
+                serial: self.serial,
+                limits: self.house.limits,
+            };
             let command = draw.commands(deed).into_iter().next();
             given.push(command.filter(|command| !matches!(command, Command::Select(_))));
         }
