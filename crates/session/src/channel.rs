@@ -21,6 +21,8 @@ pub(crate) enum Ended {
     Io(io::Error),
     /// The client was silent for too long.
     Silent,
+    /// What the client compressed is far more than it sent.
+    Bomb,
     /// The server says so.
     Stopped(Stop),
 }
@@ -44,6 +46,18 @@ pub(crate) struct Compression {
     incoming: Inflate,
     /// None once UNAUTHENTICATE has ended it; the client's octets may still be compressed then.
     outgoing: Option<Deflate>,
+    /// Octets received.
+    received: u64,
+    /// What they became, but for streamed literals.
+    inflated: u64,
+}
+
+impl Compression {
+    /// Whether no honest client compresses such things (RFC 4978 §6).
+    fn is_bomb(&self) -> bool {
+        let most = limits::INFLATED_BYTES.saturating_add(limits::INFLATED_RATIO.saturating_mul(self.received));
+        self.inflated > most
+    }
 }
 
 /// One connection while the session runs on it.
@@ -133,7 +147,11 @@ impl<'a> Channel<'a> {
         if let Poll::Ready(stop) = self.link.poll_stop(cx) {
             return Poll::Ready(Err(Ended::Stopped(stop)));
         }
-        match self.poll_read(cx) {
+        let read = self.poll_read(cx);
+        if self.compression.as_ref().is_some_and(|compression| compression.is_bomb()) {
+            return Poll::Ready(Err(Ended::Bomb));
+        }
+        match read {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Ended::Eof)),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
@@ -150,10 +168,17 @@ impl<'a> Channel<'a> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while let Some(compression) = self.compression {
             match compression.incoming.read(self.buffers.input.space(0))? {
-                Inflated::Octets(octets) => return Poll::Ready(Ok(octets)),
+                Inflated::Octets(octets) => {
+                    if !self.framer.is_streaming() {
+                        compression.inflated = compression.inflated.saturating_add(octets as u64);
+                    }
+                    return Poll::Ready(Ok(octets));
+                }
                 Inflated::Hungry => match self.link.poll_read(cx, compression.incoming.raw()) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Ok(0)),
-                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Ok(octets)) => {
+                        compression.received = compression.received.saturating_add(octets as u64);
+                    }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => {
                         compression.incoming.rest();
@@ -181,7 +206,7 @@ impl<'a> Channel<'a> {
         self.flush().await?;
         let incoming = Inflate::new(std::mem::take(&mut self.buffers.input));
         let outgoing = Some(Deflate::new(compressors.clone()));
-        *self.compression = Some(Box::new(Compression { incoming, outgoing }));
+        *self.compression = Some(Box::new(Compression { incoming, outgoing, received: 0, inflated: 0 }));
         Ok(())
     }
 

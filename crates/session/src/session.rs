@@ -142,6 +142,7 @@ impl Turn<'_> {
             Ended::Eof => return debug!(connection = self.peer.connection, "the client closed the connection"),
             Ended::Io(error) => return debug!(connection = self.peer.connection, %error, "the connection broke"),
             Ended::Silent => (None, "You were silent for too long"),
+            Ended::Bomb => (None, "What you compress is far more than any command is"),
             Ended::Stopped(Stop::Shutdown) => (Some(Code::Unavailable), "The server is being restarted"),
             Ended::Stopped(Stop::Kicked) => (Some(Code::ContactAdmin), "Your administrator ended this connection"),
         };

@@ -36,6 +36,10 @@ pub const APPEND_IN_FLIGHT_BYTES: u64 = 4 * 1024 * 1024;
 /// Octets of what clients will ask of the messages of one APPEND (envelopes, structures), which are held until its
 /// commit. Answer: `NO [LIMIT]`.
 pub const APPEND_SUMMARY_BYTES: usize = 16 * 1024 * 1024;
+/// Octets of one APPEND in all, what is looked at to copy parts of messages included (RFC 3502, RFC 4469): until its commit
+/// they are nobody's, and so many hold up the disk for everybody. One message may always have what APPENDLIMIT says.
+/// Answer: `NO [TOOBIG]`.
+pub const APPEND_BYTES: u64 = 2 * MESSAGE_BYTES;
 /// Octets of a URL: a mailbox name and a section, each octet percent-encoded. Answer: tagged BAD.
 pub const URL_BYTES: usize = 16 * 1024;
 /// Depth of parentheses, NOT and OR in SEARCH, and of any parenthesised list. Answer: tagged BAD.
@@ -240,6 +244,11 @@ pub const IDLE_KEEPALIVE: Duration = Duration::from_secs(120);
 pub const STALLED: Duration = Duration::from_secs(5 * 60);
 /// Answers of fewer octets are sent uncompressed under COMPRESS while no compressor is at work: one is about 300 KB.
 pub const COMPRESSED_BYTES: usize = 512;
+/// Octets that a client's compressed ones may become, those of APPEND's messages not counted: so many at any rate, and
+/// then so many times what it sent. DEFLATE can make a thousand times as many, but no honest command does. Answer: BYE.
+pub const INFLATED_BYTES: u64 = 32 * 1024 * 1024;
+/// How many times as many.
+pub const INFLATED_RATIO: u64 = 32;
 /// Silence after which a connection's compressor is dropped; the next long answer makes a new one.
 pub const COMPRESSOR_REST: Duration = Duration::from_secs(1);
 /// Compressors at work in the whole server: about 300 MB. Beyond, answers are sent uncompressed within COMPRESS.

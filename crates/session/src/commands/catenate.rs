@@ -63,10 +63,18 @@ fn bad_url(url: &[u8], why: &str) -> Failure {
 }
 
 impl Source {
+    /// Octets that are looked at: for some fields of a header all of them are.
+    pub(super) fn cost(&self) -> u64 {
+        match &self.octets {
+            SectionOctets::Read { from, .. } => *from,
+            SectionOctets::InMessage(_) => self.left(),
+        }
+    }
+
     /// Octets still to be read.
     pub(super) fn left(&self) -> u64 {
         match &self.octets {
-            SectionOctets::Read(octets) => octets.len() as u64,
+            SectionOctets::Read { octets, .. } => octets.len() as u64,
             SectionOctets::InMessage(range) => range.end - range.start,
         }
     }
@@ -77,7 +85,7 @@ impl Source {
             return Ok(None);
         }
         match &mut self.octets {
-            SectionOctets::Read(octets) => Ok(Some(std::mem::take(octets))),
+            SectionOctets::Read { octets, .. } => Ok(Some(std::mem::take(octets))),
             SectionOctets::InMessage(range) => {
                 let chunk = read_chunk(&self.mail, &self.message, range.clone()).await?;
                 *range = Range { start: range.start + chunk.len() as u64, end: range.end };

@@ -77,6 +77,8 @@ struct Intake {
     mail: Arc<AccountStore>,
     /// Octets a message may have.
     most: u64,
+    /// Octets that the command may still have.
+    left: u64,
     /// Messages there may be, and what more of them are answered with.
     messages: (usize, Code),
     /// INTERNALDATE of messages that come without.
@@ -109,6 +111,7 @@ impl Intake {
         };
         Ok(Self {
             most,
+            left: most.max(limits::APPEND_BYTES),
             messages,
             mail,
             now: DateTime::utc(context.services.store.now_millis().div_euclid(1000)),
@@ -146,10 +149,11 @@ impl Intake {
                 false => Failure::No(None, "An empty message cancels the command: nothing was appended".into()),
             });
         }
-        self.admit_part(literal.size)
+        self.admit_part(literal.size, literal.size)
     }
 
-    fn admit_part(&mut self, size: u64) -> Result<(), Failure> {
+    /// `cost` is what has to be looked at for the part's octets.
+    fn admit_part(&mut self, size: u64, cost: u64) -> Result<(), Failure> {
         self.parts += 1;
         if self.parts > limits::APPEND_PARTS {
             return Err(Failure::no(Code::Limit, format!("One APPEND has at most {} parts", limits::APPEND_PARTS)));
@@ -160,6 +164,10 @@ impl Intake {
             return Err(Failure::no(Code::TooBig, format!("A message has at most {most} octets here")));
         }
         current.octets += size;
+        match self.left.checked_sub(cost) {
+            Some(left) => self.left = left,
+            None => return Err(Failure::no(Code::TooBig, "That is too much for one command: append it in several")),
+        }
         Ok(())
     }
 
@@ -184,7 +192,7 @@ impl Intake {
     /// Copies what a URL names. It is read in pieces, so that nothing large is ever held.
     async fn copy(&mut self, context: &mut Context<'_, '_>, url: &[u8]) -> Result<(), Failure> {
         let mut source = catenate::open(context, url).await?;
-        self.admit_part(source.left())?;
+        self.admit_part(source.left(), source.cost())?;
         let delivery = &mut self.current()?.delivery;
         let copying = async {
             while let Some(chunk) = source.next().await? {

@@ -91,6 +91,9 @@ impl Belief {
                 self.unplaced = left.ok_or_else(|| format!("VANISHED {uid}, which was never announced"))?;
             } else {
                 let place = self.gap(uid).ok_or_else(|| format!("VANISHED {uid}, which was never announced"))?;
+                // Which one it was of several whose UIDs are unknown cannot be said, nor what was told of those left.
+                let unknown = self.list[place..].iter_mut().take_while(|known| known.uid.is_none());
+                unknown.for_each(|known| *known = Known::default());
                 self.list.remove(place);
             }
         }

@@ -188,6 +188,11 @@ impl Framer {
         matches!(self.state, State::Line) && self.command.is_empty() && !self.tail
     }
 
+    /// Whether a literal is being streamed.
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.state, State::Streaming(_))
+    }
+
     /// Takes what it consumes from the front of `input`. `None`: more octets are needed, or a literal waits for a decision.
     pub fn next(&mut self, input: &mut Input) -> Option<Frame> {
         loop {

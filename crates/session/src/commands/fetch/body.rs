@@ -103,7 +103,7 @@ async fn of_section(
 ) -> Result<Piece, Failure> {
     let value = match section_octets(mail, message, parts, section, partial).await? {
         None => Value::Nil,
-        Some(SectionOctets::Read(octets)) => Value::Octets { octets, literal8: false },
+        Some(SectionOctets::Read { octets, .. }) => Value::Octets { octets, literal8: false },
         Some(SectionOctets::InMessage(range)) => of_range(mail, message, range).await?,
     };
     Ok(Piece { name, value })
@@ -111,8 +111,8 @@ async fn of_section(
 
 /// Where the octets of a section are.
 pub(in crate::commands) enum SectionOctets {
-    /// Here.
-    Read(Bytes),
+    /// Here; so many octets were read for them.
+    Read { octets: Bytes, from: u64 },
     /// In the message, one after the other.
     InMessage(Range<u64>),
 }
@@ -146,7 +146,8 @@ pub(in crate::commands) async fn section_octets(
             let block = read_all(mail, message, range).await?;
             let fields = Bytes::from(header_fields(&block, names, not));
             let window = window(fields.len() as u64, partial);
-            SectionOctets::Read(fields.slice(window.start as usize..window.end as usize))
+            let octets = fields.slice(window.start as usize..window.end as usize);
+            SectionOctets::Read { octets, from: block.len() as u64 }
         }
         None => SectionOctets::InMessage(cut(range, partial)),
     }))
