@@ -17,7 +17,6 @@ import ssl
 import subprocess
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 
 import wire
@@ -383,21 +382,23 @@ class Dovecot(Server):
         if not self.port:
             self.port, self.tls_port = free_port(), free_port()
             self.prepare()
-        self.process = subprocess.Popen(
-            ["/usr/sbin/dovecot", "-F", "-c", str(self.configuration)],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        end = time.monotonic() + START_SECONDS
-        while True:
+        # Dovecot says when it is ready, as systemd wants it (sd_notify(3)); a Unix socket's name has to be short.
+        with tempfile.TemporaryDirectory() as place, contextlib.closing(
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        ) as ready:
+            ready.bind(f"{place}/ready")
+            ready.settimeout(START_SECONDS)
+            self.process = subprocess.Popen(
+                ["/usr/sbin/dovecot", "-F", "-c", str(self.configuration)],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "NOTIFY_SOCKET": f"{place}/ready"},
+                start_new_session=True,
+            )
             try:
-                with contextlib.closing(wire.Wire(HOST, self.port)) as probe:
-                    probe.greeting()
-                return
-            except (OSError, wire.ProtocolError):
-                if self.process.poll() is not None or time.monotonic() > end:
-                    raise AssertionError(f"dovecot did not start\n{self.log_tail()}") from None
-                time.sleep(0.02)
+                while b"READY=1" not in ready.recv(4096):
+                    pass
+            except TimeoutError:
+                raise AssertionError(f"dovecot did not start\n{self.log_tail()}") from None
 
     def prepare(self):
         (self.directory / "home").mkdir()

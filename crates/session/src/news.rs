@@ -21,8 +21,29 @@ use crate::sync::{Sync, sync, tell_own};
 /// Tells all that is new. The selected mailbox is at hand only while this runs.
 ///
 /// # Errors
-/// The selected mailbox was deleted; the client is gone.
+/// The connection has to end, because the selected mailbox was deleted; the client is gone.
 pub(crate) async fn tell(context: &mut Context<'_, '_>, how: Sync, told: &Told) -> Result<(), Failure> {
+    loop {
+        match tell_all(context, how, told).await {
+            Err(Failure::MailboxGone) => close_deleted(context)?,
+            told => return told,
+        }
+    }
+}
+
+/// Leaves a mailbox that another session deleted. A client that enabled IMAP4rev2 knows that CLOSED takes it back to where
+/// nothing is selected (RFC 9051 §3, (6)); to others it means nothing, and they are sent away (RFC 2180 §3.3).
+fn close_deleted(context: &mut Context<'_, '_>) -> Result<(), Failure> {
+    let text = "The selected mailbox was deleted";
+    if !context.mode().rev2 {
+        return Err(Failure::Bye(None, text.into()));
+    }
+    context.login()?.selected = None;
+    context.printer().untagged(Status::Ok, Some(&Code::Closed), text);
+    Ok(())
+}
+
+async fn tell_all(context: &mut Context<'_, '_>, how: Sync, told: &Told) -> Result<(), Failure> {
     context.open_selected().await?;
     if tell_metadata(context) {
         overflow(context)?;

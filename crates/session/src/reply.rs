@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     Bad(Option<Code>, Cow<'static, str>),
     /// The connection ends, with words.
     Bye(Option<Code>, Cow<'static, str>),
+    /// The selected mailbox was deleted by another session. What follows from that is settled before the answer.
+    MailboxGone,
     /// The connection ends, without: the client is gone, or must not be told an outcome that nobody knows.
     Ended(Ended),
 }
@@ -88,12 +90,12 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// Prints the tagged answer. `Bye` and `Ended` have none: the connection's end is the answer.
+/// Prints the tagged answer. The others have none: the connection's end is the answer.
 pub(crate) fn print_tagged(printer: &mut Printer<'_>, tag: &Tag, outcome: &Outcome) {
     match outcome {
         Ok(done) => printer.tagged(tag, Status::Ok, done.code.as_ref(), &done.text),
         Err(Failure::No(code, text)) => printer.tagged(tag, Status::No, code.as_ref(), text),
         Err(Failure::Bad(code, text)) => printer.tagged(tag, Status::Bad, code.as_ref(), text),
-        Err(Failure::Bye(..) | Failure::Ended(_)) => {}
+        Err(Failure::MailboxGone | Failure::Bye(..) | Failure::Ended(_)) => {}
     }
 }

@@ -185,6 +185,8 @@ impl Turn<'_> {
                     Ok(()) => {}
                     Err(Failure::Ended(ended)) => return Err(ended),
                     Err(Failure::Bye(code, text)) => return self.bye(channel, code, &text).map(|_| None),
+                    // Settled by `tell`.
+                    Err(Failure::MailboxGone) => {}
                     // It is tried again with the next change or command.
                     Err(Failure::No(_, why) | Failure::Bad(_, why)) => {
                         warn!(connection = self.peer.connection, %why, "changes could not be told");
@@ -334,7 +336,7 @@ impl Turn<'_> {
             Err(Failure::No(..)) if self.state.login_failures >= limits::LOGIN_FAILURES => {
                 self.bye(channel, None, "Too many failed logins")
             }
-            Ok(_) | Err(Failure::No(..)) => {
+            Ok(_) | Err(Failure::No(..) | Failure::MailboxGone) => {
                 self.state.bad_in_a_row = 0;
                 channel.relieve().await?;
                 Ok(Next::Continue)
@@ -404,6 +406,12 @@ async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> O
     }
     let told = std::mem::take(&mut context.told);
     tell(context, how, &told).await?;
+    let gone = |failure| match failure {
+        // RFC 9051 §7.1 CLOSED has been told.
+        Failure::MailboxGone => Failure::no(Code::NonExistent, "The selected mailbox was deleted"),
+        failure => failure,
+    };
+    let outcome = outcome.map_err(gone);
     match context.selected() {
         Ok(selected) => outcome.map(|done| done.told_up_to(selected.complete())),
         Err(_) => outcome,

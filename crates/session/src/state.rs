@@ -187,11 +187,11 @@ impl Selected {
         behind || self.view.has_pending() || self.flags_untold.is_some()
     }
 
-    /// The mailbox; an error that ends the connection if it was deleted.
+    /// The mailbox, unless it was deleted.
     pub(crate) fn mailbox(&self) -> Result<&Arc<Mailbox>, Failure> {
         match &self.open {
             Open::Ready(mailbox) if !mailbox.is_deleted() => Ok(mailbox),
-            _ => Err(Failure::Bye(None, "The selected mailbox was deleted".into())),
+            _ => Err(Failure::MailboxGone),
         }
     }
 

@@ -32,6 +32,11 @@ fn mail_with_a_large_message() -> MailSide {
     let mail = MailSide::new().unwrap();
     let mut octets = b"Subject: large\r\n\r\n".to_vec();
     octets.resize(MESSAGE_BYTES, b'x');
+    deliver(&mail, &octets);
+    mail
+}
+
+fn deliver(mail: &MailSide, octets: &[u8]) {
     let message = Outside::Message {
         account: ACCOUNT.into(),
         mailbox: "INBOX".into(),
@@ -39,8 +44,20 @@ fn mail_with_a_large_message() -> MailSide {
         date: None,
         octets: Octets::Given(Vec::new()),
     };
-    mail.outside(&message, &octets).unwrap();
-    mail
+    mail.outside(&message, octets).unwrap();
+}
+
+const PEER: Peer =
+    Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false, x_gm_ext_1: false };
+
+fn services(mail: &MailSide) -> Arc<Services> {
+    Arc::new(Services {
+        store: mail.store().clone(),
+        passwords: PasswordChecker::new(),
+        gate: Arc::new(OpenGate),
+        settings: Settings::default(),
+        compressors: Compressors::default(),
+    })
 }
 
 /// Polls until the session is over or waits for `client`; passwords are checked on other threads meanwhile.
@@ -61,18 +78,9 @@ fn run_until_it_waits(mut poll: impl FnMut() -> Poll<End>, client: &ClientEnd) -
 /// Lets a session begin to answer a FETCH of the large message, then hands it to `rest`, with a way to poll it.
 fn with_a_fetch_begun(rest: impl FnOnce(&MailSide, &ClientEnd, &mut dyn FnMut() -> Poll<End>)) {
     let mail = mail_with_a_large_message();
-    let services = Arc::new(Services {
-        store: mail.store().clone(),
-        passwords: PasswordChecker::new(),
-        gate: Arc::new(OpenGate),
-        settings: Settings::default(),
-        compressors: Compressors::default(),
-    });
-    let peer =
-        Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false, x_gm_ext_1: false };
     let options = LinkOptions { pipe_bytes: PIPE_BYTES, ..LinkOptions::default() };
     let (client, mut link) = connect(mail.clock(), options);
-    let mut session = Session::new(services, peer);
+    let mut session = Session::new(services(&mail), PEER);
     let mut life = pin!(session.run(&mut link));
     let mut poll = || life.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     client.send(format!("a LOGIN {ACCOUNT} {PASSWORD}\r\nb SELECT INBOX\r\n").as_bytes()).unwrap();
@@ -82,6 +90,43 @@ fn with_a_fetch_begun(rest: impl FnOnce(&MailSide, &ClientEnd, &mut dyn FnMut() 
     assert!(run_until_it_waits(&mut poll, &client).is_pending());
     assert!(client.waits().0.for_room, "the answer is held somewhere else than in the pipe");
     rest(&mail, &client, &mut || run_until_it_waits(&mut poll, &client));
+}
+
+// limits::SEARCH_BREATH_BYTES, SEARCH_BREATH_CRITERIA: whoever shares the core gets a turn in between.
+#[test]
+fn a_long_search_gives_way() {
+    let mail = MailSide::new().unwrap();
+    let mut octets = b"Subject: x\r\n\r\n".to_vec();
+    octets.resize(usize::try_from(5 * limits::SEARCH_BREATH_BYTES).unwrap(), b'x');
+    deliver(&mail, &octets);
+    let large = turns_of(&mail, "BODY y");
+    assert!(large >= 4, "{large} turns for a large text");
+    for _ in 0..60 {
+        deliver(&mail, b"Subject: x\r\n\r\nx\r\n");
+    }
+    let simple = turns_of(&mail, "UNSEEN");
+    let many = turns_of(&mail, &"UNSEEN ".repeat(limits::SEARCH_KEYS - 1));
+    assert!(many > simple, "{many} turns for many criteria, {simple} for one");
+}
+
+/// How often a session gives way while it answers a SEARCH.
+fn turns_of(mail: &MailSide, criteria: &str) -> usize {
+    let (client, mut link) = connect(mail.clock(), LinkOptions::default());
+    let mut session = Session::new(services(mail), PEER);
+    let mut life = pin!(session.run(&mut link));
+    let turns = std::cell::Cell::new(0);
+    let mut poll = || {
+        turns.set(turns.get() + 1);
+        life.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    };
+    client.send(format!("a LOGIN {ACCOUNT} {PASSWORD}\r\nb SELECT INBOX\r\n").as_bytes()).unwrap();
+    assert!(run_until_it_waits(&mut poll, &client).is_pending());
+    client.take();
+    turns.set(0);
+    client.send(format!("c SEARCH {criteria}\r\n").as_bytes()).unwrap();
+    assert!(run_until_it_waits(&mut poll, &client).is_pending());
+    assert!(client.take().windows(4).any(|w| w == b"c OK"));
+    turns.get()
 }
 
 #[test]

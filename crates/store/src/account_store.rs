@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use bytes::Bytes;
@@ -67,6 +67,9 @@ pub(crate) struct TreeLine {
 #[derive(Debug)]
 struct Slot {
     bell: Arc<Bell>,
+    /// From which UID on nobody was told that messages are \Recent: kept when the mailbox leaves memory, so that nobody is
+    /// told twice (RFC 3501 §2.3.2).
+    recent_from: Arc<AtomicU32>,
     room: tokio::sync::Mutex<Weak<Room>>,
 }
 
@@ -141,7 +144,8 @@ impl AccountStore {
     }
 
     fn slot(&self, id: MailboxId) -> Arc<Slot> {
-        let new = || Arc::new(Slot { bell: Bell::new(), room: tokio::sync::Mutex::default() });
+        let new =
+            || Arc::new(Slot { bell: Bell::new(), recent_from: Arc::default(), room: tokio::sync::Mutex::default() });
         Arc::clone(lock(&self.slots).entry(id).or_insert_with(new))
     }
 
@@ -159,7 +163,12 @@ impl AccountStore {
                         return Err(error);
                     }
                 };
-                let room = Arc::new(Room::new(Arc::clone(self), Arc::clone(&slot.bell), snapshot));
+                let room = Arc::new(Room::new(
+                    Arc::clone(self),
+                    Arc::clone(&slot.bell),
+                    Arc::clone(&slot.recent_from),
+                    snapshot,
+                ));
                 *place = Arc::downgrade(&room);
                 room
             }

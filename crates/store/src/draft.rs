@@ -305,3 +305,29 @@ fn push_or_join(pages: &mut Vec<Arc<Page>>, page: Arc<Page>, dirty: &mut BTreeSe
     }
     pages.push(page);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use columba_types::{DateTime, MailboxId, MessageId, UidValidity};
+
+    // RFC 9051 §2.3.1.1: UIDs never begin anew; when there are none left, nothing more is taken, and UIDNEXT stays true.
+    #[test]
+    fn uids_end_without_beginning_anew() {
+        let mut head = Head::of_new(MailboxId(1), UidValidity::new(1).unwrap());
+        head.uid_next = Uid::new(u32::MAX - 1).unwrap();
+        let base = Arc::new(Snapshot { head, pages: Pages::default(), log: Arc::default(), version: 1 });
+        let mut draft = Draft::new(&base);
+        let new = NewRecord {
+            flags: Flags::default(),
+            message: MessageId(1),
+            internal_date: DateTime::utc(0),
+            saved_secs: 0,
+            size: 1,
+        };
+        assert_eq!(draft.append(new).unwrap().value(), u32::MAX - 1);
+        assert!(matches!(draft.append(new), Err(StoreError::UidsExhausted)));
+        assert_eq!((draft.head.uid_next.value(), draft.head.exists), (u32::MAX, 1));
+    }
+}

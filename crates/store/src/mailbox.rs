@@ -46,7 +46,7 @@ pub(crate) struct Room {
     /// Notified whenever something was heard of a commit.
     pub(crate) heard: Notify,
     /// The first UID nobody claimed as \Recent; 0 never occurs.
-    pub(crate) recent_from: AtomicU32,
+    pub(crate) recent_from: Arc<AtomicU32>,
 }
 
 /// What is published, and what waits for its outcome.
@@ -121,7 +121,7 @@ impl Mailbox {
     }
 
     /// Claims what nobody claimed yet: messages with these UIDs are \Recent for the caller alone (RFC 3501 §2.3.2).
-    /// Kept in memory, and written with the next commit.
+    /// Kept in memory as long as the account is open, and written with the next commit.
     pub fn claim_recent(&self) -> UidSet {
         let shown = lock(&self.room.shown);
         let next = shown.snapshot.head.uid_next.value();
@@ -141,13 +141,19 @@ impl Mailbox {
 }
 
 impl Room {
-    pub(crate) fn new(account: Arc<AccountStore>, bell: Arc<Bell>, snapshot: Snapshot) -> Self {
+    pub(crate) fn new(
+        account: Arc<AccountStore>,
+        bell: Arc<Bell>,
+        recent_from: Arc<AtomicU32>,
+        snapshot: Snapshot,
+    ) -> Self {
         let snapshot = Arc::new(snapshot);
+        recent_from.fetch_max(snapshot.head.recent_from.value(), Ordering::Relaxed);
         Self {
             id: snapshot.head.mailbox,
             account,
             bell,
-            recent_from: AtomicU32::new(snapshot.head.recent_from.value()),
+            recent_from,
             tip: tokio::sync::Mutex::new(Some(Arc::clone(&snapshot))),
             shown: Mutex::new(Shown {
                 snapshot,

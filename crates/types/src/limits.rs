@@ -232,8 +232,13 @@ pub const CONNECTIONS: usize = 100_000;
 pub const IDLE_AUTHENTICATED: Duration = Duration::from_secs(30 * 60);
 /// The same before login, counted from the start of the connection.
 pub const IDLE_UNAUTHENTICATED: Duration = Duration::from_secs(60);
-/// Messages that a search looks into before others get their turn on the same core.
+/// Messages that a search looks into before others get their turn on the same core, and whoever waits can be told how far it
+/// is.
 pub const SEARCH_BREATH: u64 = 16;
+/// Octets of text that it looks through before that.
+pub const SEARCH_BREATH_BYTES: u64 = 1024 * 1024;
+/// Criteria that it holds against what is in memory before that.
+pub const SEARCH_BREATH_CRITERIA: usize = 100_000;
 /// How long a command is at work before it says so (RFC 9585).
 pub const PROGRESS_FIRST: Duration = Duration::from_secs(1);
 /// And how often from then on (RFC 9585 §4: 10 to 15 seconds).

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use columba_store::{AccountStore, SpecialUse, Tree};
 use columba_types::{MailboxId, MailboxName, MessageId, NumRange, NumSet, SetNum, ThreadId, UidSet};
-use columba_wire::{GmLabel, MessageSet, SearchKey};
+use columba_wire::{Code, GmLabel, MessageSet, SearchKey};
 
 use crate::context::Context;
 use crate::reply::Failure;
@@ -114,7 +114,7 @@ fn spelled_out(key: &SearchKey) -> Result<SearchKey, Failure> {
     Ok(match key {
         SearchKey::GmRaw(octets) => {
             let text = std::str::from_utf8(octets).map_err(|_| Failure::bad("X-GM-RAW: the text is not UTF-8"))?;
-            raw::criteria(text)
+            raw::criteria(text).map_err(|why| Failure::no(Code::Cannot, format!("X-GM-RAW: {why}")))?
         }
         SearchKey::GmMsgId(id) => SearchKey::EmailId(MessageId(*id).to_string()),
         SearchKey::GmThrId(id) => SearchKey::ThreadId(ThreadId(*id).to_string()),

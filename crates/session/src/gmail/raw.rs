@@ -1,21 +1,27 @@
-//! X-GM-RAW: the search language of the web page, as far as it has a meaning here, as criteria of SEARCH. It never fails:
-//! what it does not know it takes for words to look for.
+//! X-GM-RAW: the search language of the web page, as far as it has a meaning here, as criteria of SEARCH. What looks like an
+//! operator and is none is words to look for, as in the address of a web page; an operator that means nothing here, or whose
+//! value cannot be read, is refused in words.
 
 use columba_types::{Date, Flag, SystemFlags, limits};
 use columba_wire::{GmLabel, RawMailbox, SearchKey};
 
 const DAY_SECS: u32 = 24 * 60 * 60;
 
-/// What a query asks for; nothing for an empty one is everything.
-pub(super) fn criteria(query: &str) -> SearchKey {
+/// What a query asks for; an empty one asks for everything.
+///
+/// # Errors
+/// What of it cannot be searched for, in words.
+pub(super) fn criteria(query: &str) -> Result<SearchKey, String> {
     let mut rest = Rest { text: query, keys: limits::SEARCH_KEYS };
     let mut keys = Vec::new();
-    while !rest.text.is_empty() && rest.keys > 0 {
-        keys.extend(rest.group(0));
+    while !rest.text.is_empty() {
+        keys.extend(rest.group(0)?);
         // A bracket too many is none.
-        rest.take(')');
+        if !rest.take(')') {
+            rest.take('}');
+        }
     }
-    all(keys)
+    Ok(all(keys))
 }
 
 fn all(mut keys: Vec<SearchKey>) -> SearchKey {
@@ -24,6 +30,22 @@ fn all(mut keys: Vec<SearchKey>) -> SearchKey {
         1 => keys.remove(0),
         _ => SearchKey::And(keys),
     }
+}
+
+/// In pairs, and pairs of pairs, so that many of them are no deep tree.
+fn any(mut keys: Vec<SearchKey>) -> SearchKey {
+    while keys.len() > 1 {
+        let mut rest = keys.into_iter();
+        let mut pairs = Vec::new();
+        while let Some(one) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(other) => SearchKey::Or(Box::new(one), Box::new(other)),
+                None => one,
+            });
+        }
+        keys = pairs;
+    }
+    all(keys)
 }
 
 /// What of the query was not read yet.
@@ -41,85 +63,118 @@ impl<'a> Rest<'a> {
     }
 
     /// Terms up to a closing bracket: all of them, but `OR` between two means either.
-    fn group(&mut self, depth: usize) -> Vec<SearchKey> {
-        let mut keys: Vec<SearchKey> = Vec::new();
+    fn group(&mut self, depth: usize) -> Result<Vec<SearchKey>, String> {
+        // What has to hold, each as its alternatives.
+        let mut keys: Vec<Vec<SearchKey>> = Vec::new();
         let mut either = false;
         loop {
             self.text = self.text.trim_start();
-            if self.text.is_empty() || self.text.starts_with(')') || self.keys == 0 {
-                return keys;
+            if self.text.is_empty() || self.text.starts_with([')', '}']) {
+                return Ok(keys.into_iter().map(any).collect());
             }
             if let Some(rest) = self.text.strip_prefix("OR ") {
                 self.text = rest;
-                either = !keys.is_empty();
+                either = true;
                 continue;
             }
-            let Some(key) = self.term(depth) else { continue };
-            self.keys -= 1;
-            if std::mem::take(&mut either)
-                && let Some(before) = keys.pop()
-            {
-                keys.push(SearchKey::Or(Box::new(before), Box::new(key)));
-            } else {
-                keys.push(key);
+            let Some(key) = self.term(depth)? else { continue };
+            match (keys.last_mut(), std::mem::take(&mut either)) {
+                (Some(before), true) => before.push(key),
+                _ => keys.push(vec![key]),
             }
         }
     }
 
-    /// `-term`, `(terms)`, `operator:value`, `"a phrase"` or a word.
-    fn term(&mut self, depth: usize) -> Option<SearchKey> {
-        if self.take('-') {
-            let key = self.term(depth)?;
-            return Some(SearchKey::Not(Box::new(key)));
+    /// `-term`, `(all of these)`, `{any of these}`, `operator:value`, `"a phrase"` or a word.
+    fn term(&mut self, depth: usize) -> Result<Option<SearchKey>, String> {
+        let mut not = false;
+        while self.take('-') {
+            not = !not;
         }
-        if self.take('(') {
-            return (depth < limits::NESTING_DEPTH / 4).then(|| {
-                let key = all(self.group(depth + 1));
-                self.take(')');
-                key
-            });
+        let negated = |key| if not { SearchKey::Not(Box::new(key)) } else { key };
+        for (opens, closes) in [('(', ')'), ('{', '}')] {
+            if !self.take(opens) {
+                continue;
+            }
+            if depth >= limits::NESTING_DEPTH / 4 {
+                return Err("too many brackets within each other".into());
+            }
+            let keys = self.group(depth + 1)?;
+            self.take(closes);
+            let key = if opens == '{' { any(keys) } else { all(keys) };
+            return Ok(Some(negated(key)));
         }
-        let end =
-            self.text.find(|c: char| c.is_whitespace() || matches!(c, ':' | '"' | ')')).unwrap_or(self.text.len());
+        let end = self
+            .text
+            .find(|c: char| c.is_whitespace() || matches!(c, ':' | '"' | ')' | '}'))
+            .unwrap_or(self.text.len());
         let (word, rest) = self.text.split_at(end);
         self.text = rest;
         if word.is_empty() {
+            // A colon alone is left where it stands by no operator.
+            self.take(':');
             let phrase = self.value();
-            return (!phrase.is_empty()).then(|| SearchKey::Text(phrase.into()));
+            return if phrase.is_empty() { Ok(None) } else { self.made(negated(SearchKey::Text(phrase.into()))) };
         }
         if !self.take(':') {
-            return Some(SearchKey::Text(word.into()));
+            return self.made(negated(SearchKey::Text(word.into())));
         }
-        let value = self.value();
-        Some(operator(word, value).unwrap_or_else(|| SearchKey::Text(format!("{word}:{value}").into())))
+        let key = self.operator(word)?;
+        self.made(negated(key))
     }
 
-    /// A word, a quoted phrase, or what stands in brackets.
-    fn value(&mut self) -> &'a str {
-        let (closing, begin) = match self.text.chars().next() {
-            Some('"') => ('"', 1),
-            Some('(') => (')', 1),
-            _ => (' ', 0),
-        };
-        let text = self.text.get(begin..).unwrap_or_default();
-        let ends = |c: char| c == closing || begin == 0 && (c.is_whitespace() || c == ')');
-        let end = text.find(ends).unwrap_or(text.len());
-        let (value, rest) = text.split_at(end);
-        self.text = if begin == 1 { rest.strip_prefix(closing).unwrap_or(rest) } else { rest };
-        // A colon alone is left where it stands by no value.
-        if value.is_empty() && begin == 0 {
-            let mut chars = self.text.chars();
-            chars.next();
-            self.text = chars.as_str();
+    /// Counts a criterion.
+    fn made(&mut self, key: SearchKey) -> Result<Option<SearchKey>, String> {
+        self.keys = self.keys.checked_sub(1).ok_or("too many criteria")?;
+        Ok(Some(key))
+    }
+
+    /// `operator:value`, also `operator:(all of these)` and `operator:{any of these}`.
+    fn operator(&mut self, name: &str) -> Result<SearchKey, String> {
+        for (opens, closes) in [('(', ')'), ('{', '}')] {
+            if !self.take(opens) {
+                continue;
+            }
+            let mut keys = Vec::new();
+            loop {
+                self.text = self.text.trim_start();
+                if self.text.is_empty() || self.take(closes) {
+                    break;
+                }
+                let before = self.text;
+                let value = self.value();
+                if !value.is_empty() {
+                    keys.extend(self.made(operator(name, value)?)?);
+                } else if self.text == before {
+                    // The other kind of bracket.
+                    self.text = self.text.get(1..).unwrap_or_default();
+                }
+            }
+            return Ok(if opens == '{' { any(keys) } else { all(keys) });
         }
+        operator(name, self.value())
+    }
+
+    /// A word or a quoted phrase.
+    fn value(&mut self) -> &'a str {
+        if self.take('"') {
+            let (phrase, rest) = self.text.split_once('"').unwrap_or((self.text, ""));
+            self.text = rest;
+            return phrase;
+        }
+        let end = self.text.find(|c: char| c.is_whitespace() || matches!(c, ')' | '}')).unwrap_or(self.text.len());
+        let (value, rest) = self.text.split_at(end);
+        self.text = rest;
         value
     }
 }
 
-fn operator(name: &str, value: &str) -> Option<SearchKey> {
+fn operator(name: &str, value: &str) -> Result<SearchKey, String> {
     let octets = || value.as_bytes().to_vec();
     let header = |field: &str| SearchKey::Header(field.as_bytes().to_vec(), octets());
-    Some(match name.to_ascii_lowercase().as_str() {
+    let name = name.to_ascii_lowercase();
+    let unread = |wanted: &str| format!("{name}:{value} is no {wanted}");
+    Ok(match name.as_str() {
         "from" => SearchKey::From(octets()),
         "to" => SearchKey::To(octets()),
         "cc" => SearchKey::Cc(octets()),
@@ -132,15 +187,16 @@ fn operator(name: &str, value: &str) -> Option<SearchKey> {
         "has" if value.eq_ignore_ascii_case("attachment") => {
             SearchKey::Header(b"Content-Type".to_vec(), b"multipart/mixed".to_vec())
         }
-        "is" => return state(value),
-        "in" | "label" => return Some(label(value)),
-        "after" | "newer" => SearchKey::Since(date(value)?),
-        "before" | "older" => SearchKey::Before(date(value)?),
-        "older_than" => SearchKey::Older(age_secs(value)?),
-        "newer_than" => SearchKey::Younger(age_secs(value)?),
-        "larger" | "size" => SearchKey::Larger(octets_of(value)?),
-        "smaller" => SearchKey::Smaller(octets_of(value)?),
-        _ => return None,
+        "is" => state(value).ok_or_else(|| unread("state: there are read, unread, starred and important"))?,
+        "in" | "label" => label(value),
+        "after" | "newer" => SearchKey::Since(date(value).ok_or_else(|| unread("date, as in 2004/04/16"))?),
+        "before" | "older" => SearchKey::Before(date(value).ok_or_else(|| unread("date, as in 2004/04/16"))?),
+        "older_than" => SearchKey::Older(age_secs(value).ok_or_else(|| unread("age, as in 2d, 3m, 1y"))?),
+        "newer_than" => SearchKey::Younger(age_secs(value).ok_or_else(|| unread("age, as in 2d, 3m, 1y"))?),
+        "larger" | "size" => SearchKey::Larger(octets_of(value).ok_or_else(|| unread("size, as in 10M"))?),
+        "smaller" => SearchKey::Smaller(octets_of(value).ok_or_else(|| unread("size, as in 10M"))?),
+        "has" | "category" => return Err(format!("{name}:{value} means nothing here")),
+        _ => SearchKey::Text(format!("{name}:{value}").into()),
     })
 }
 
@@ -166,11 +222,15 @@ fn label(value: &str) -> SearchKey {
     }
 }
 
-/// `2004/04/16`, also with dashes.
+/// `2004/04/16` or `04/16/2004`, also with dashes.
 fn date(value: &str) -> Option<Date> {
-    let mut parts = value.split(['/', '-']);
-    let (year, month, day) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Date::new(year, month, day).filter(|_| parts.next().is_none())
+    let parts: Vec<&str> = value.split(['/', '-']).collect();
+    let [year, month, day] = match parts.as_slice() {
+        [year, month, day] if year.len() == 4 => [year, month, day],
+        [month, day, year] if year.len() == 4 => [year, month, day],
+        _ => return None,
+    };
+    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
 }
 
 /// `3d`, `2m`, `1y`
@@ -206,30 +266,59 @@ mod tests {
         Text(word.into())
     }
 
+    fn is(query: &str, expected: SearchKey) {
+        assert_eq!(criteria(query), Ok(expected), "{query}");
+    }
+
     #[test]
     fn words_and_operators() {
-        assert_eq!(criteria(""), All);
-        assert_eq!(criteria("one"), text("one"));
-        assert_eq!(criteria("one \"two three\""), And(vec![text("one"), text("two three")]));
+        is("", All);
+        is("one", text("one"));
+        is("one \"two three\"", And(vec![text("one"), text("two three")]));
         let both = And(vec![From(b"anna".to_vec()), Header(b"Content-Type".to_vec(), b"multipart/mixed".to_vec())]);
-        assert_eq!(criteria("from:anna has:attachment"), both);
-        assert_eq!(criteria("subject:(dinner out)"), Subject(b"dinner out".to_vec()));
-        assert_eq!(criteria("-is:unread"), Not(Box::new(Not(Box::new(Flag(super::Flag::System(SystemFlags::SEEN)))))));
-        assert_eq!(criteria("a OR b"), Or(Box::new(text("a")), Box::new(text("b"))));
-        assert_eq!(criteria("(a b) -c"), And(vec![And(vec![text("a"), text("b")]), Not(Box::new(text("c")))]));
-        assert_eq!(criteria("after:2004/04/16"), Since(Date::new(2004, 4, 16).unwrap()));
-        assert_eq!(criteria("older_than:2d"), Older(2 * DAY_SECS));
-        assert_eq!(criteria("larger:10M"), Larger(10 << 20));
-        assert_eq!(criteria("in:sent"), GmLabels(GmLabel::System("sent".into())));
-        assert_eq!(criteria("what:ever"), text("what:ever"));
-        assert_eq!(criteria("after:yesterday"), text("after:yesterday"));
+        is("from:anna has:attachment", both);
+        is("subject:\"dinner out\"", Subject(b"dinner out".to_vec()));
+        is("-is:unread", Not(Box::new(Not(Box::new(Flag(super::Flag::System(SystemFlags::SEEN)))))));
+        is("after:2004/04/16", Since(Date::new(2004, 4, 16).unwrap()));
+        is("before:04/16/2004", Before(Date::new(2004, 4, 16).unwrap()));
+        is("older_than:2d", Older(2 * DAY_SECS));
+        is("larger:10M", Larger(10 << 20));
+        is("in:sent", GmLabels(GmLabel::System("sent".into())));
+        is("what:ever", text("what:ever"));
+        is("http://example.org/", text("http://example.org/"));
+    }
+
+    #[test]
+    fn all_of_them_and_any_of_them() {
+        let or = |a, b| Or(Box::new(a), Box::new(b));
+        is("a OR b", or(text("a"), text("b")));
+        is("OR a OR b OR c", or(or(text("a"), text("b")), text("c")));
+        is("{a b}", or(text("a"), text("b")));
+        is("{from:a \"b c\"} d", And(vec![or(From(b"a".to_vec()), text("b c")), text("d")]));
+        is("-{a b}", Not(Box::new(or(text("a"), text("b")))));
+        is("(a b) -c", And(vec![And(vec![text("a"), text("b")]), Not(Box::new(text("c")))]));
+        is("subject:(dinner out)", And(vec![Subject(b"dinner".to_vec()), Subject(b"out".to_vec())]));
+        is("from:{a b}", or(From(b"a".to_vec()), From(b"b".to_vec())));
+        is("from:(\"a b\" c", And(vec![From(b"a b".to_vec()), From(b"c".to_vec())]));
+        is("a) b} c", And(vec![text("a"), text("b"), text("c")]));
+    }
+
+    #[test]
+    fn what_cannot_be_searched_for_is_refused() {
+        let asked =
+            ["after:yesterday", "older_than:2w", "larger:much", "is:snoozed", "has:drive", "category:social", "size:"];
+        for query in asked {
+            assert!(criteria(query).is_err_and(|why| why.contains(query)), "{query}");
+        }
+        assert!(criteria(&"(".repeat(100)).is_err());
+        assert!(criteria(&"a ".repeat(limits::SEARCH_KEYS + 1)).is_err());
     }
 
     proptest! {
-        /// It ends, and never fails, whatever is asked.
+        /// It ends, whatever is asked.
         #[test]
-        fn takes_anything(query in "[-a-z:()\" ORé0-9/]{0,60}") {
-            criteria(&query);
+        fn takes_anything(query in "[-a-z:(){}\" ORé0-9/]{0,60}") {
+            let _ = criteria(&query);
         }
     }
 }

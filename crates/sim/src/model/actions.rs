@@ -198,7 +198,9 @@ impl Draw<'_> {
                 let what = if self.dice.once_in(3) { What::PeekText } else { What::Text };
                 let target = self.target(selected, second)?;
                 let partial = self.partial(&target);
-                Command::Fetch { target, what, changed_since: None, vanished: None, partial }
+                let since = self.client.has("CONDSTORE") && self.dice.once_in(5);
+                let changed_since = since.then(|| self.modseq(selected).max(1));
+                Command::Fetch { target, what, changed_since, vanished: None, partial }
             }
             Deed::Expunge => Command::Expunge { target: None },
             Deed::UidExpunge => Command::Expunge { target: Some(self.uid_target(selected, second)?) },
@@ -269,8 +271,14 @@ impl Draw<'_> {
         };
         let known: Vec<u32> = selected.belief.uids().collect();
         let Some(uid) = self.dice.pick(&known).filter(|_| self.dice.once_in(3)) else { return message };
-        let url =
-            |section| Part::Url { mailbox: selected.name.clone(), uid_validity: selected.uid_validity, uid, section };
+        // RFC 5092 §5: one of another UIDVALIDITY names nothing.
+        let stale = u32::from(self.dice.once_in(12));
+        let url = |section| Part::Url {
+            mailbox: selected.name.clone(),
+            uid_validity: selected.uid_validity + stale,
+            uid,
+            section,
+        };
         let parts = match self.dice.below(4) {
             0 => vec![url(Section::Whole)],
             1 => vec![Part::Text(message.text), url(Section::Text)],

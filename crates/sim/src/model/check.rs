@@ -117,6 +117,12 @@ fn limited(foreseen: Limited, reply: &Reply) -> Verdict {
 fn texts(foreseen: &Foreseen, reply: &Reply, client: &Client, ground: &Ground<'_>) -> Verdict {
     let Some(selected) = &client.selected else { return Ok(()) };
     let Some(state) = selected.mailbox.and_then(|id| ground.before.state(id)) else { return Ok(()) };
+    let other = |(uid, items): &&(Option<u32>, answer::Items)| {
+        items.octets.is_some() && uid.is_some_and(|uid| state.rows.contains_key(&uid) && !foreseen.texts.contains(&uid))
+    };
+    if let Some((uid, _)) = reply.fetched.iter().find(other) {
+        return Err(format!("the text of UID {uid:?} was not asked for"));
+    }
     for uid in &foreseen.texts {
         let expected = state.rows.get(uid).and_then(|row| ground.texts.get(&row.message));
         // One appended by the command before is not known yet.
@@ -310,6 +316,10 @@ pub(super) fn belief(client: &Client, truth: &Truth, told_all: bool) -> Verdict 
 pub(super) fn others(client: &Client, truth: &Truth) -> Verdict {
     for (name, items) in &client.others {
         let Some((id, state)) = truth.named(name) else { continue };
+        let subscribed = truth.subscribed.contains(name);
+        if !client.notify.is_some_and(|notify| notify.covers(name, subscribed)) {
+            return Err(format!("{name} is told of, and is not followed"));
+        }
         if client.selected.as_ref().is_some_and(|selected| selected.mailbox == Some(id)) {
             continue;
         }

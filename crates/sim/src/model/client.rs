@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use columba_types::UidSet;
+use columba_types::{MailboxId, UidSet};
 
 use super::answer::{self, Answer, Code, Items};
 use super::belief::Known;
@@ -65,6 +65,8 @@ pub(super) struct Client {
     pub(super) aware: bool,
     pub(super) selected: Option<Selected>,
     selecting: Option<Selected>,
+    /// The mailbox that CLOSED was about.
+    pub(super) left: Option<MailboxId>,
     /// The tag of IDLE.
     pub(super) idling: Option<String>,
     /// What it asked of NOTIFY last; `None`: nothing yet, so that it is told as if there were no NOTIFY.
@@ -85,6 +87,7 @@ impl Client {
             aware: false,
             selected: None,
             selecting: None,
+            left: None,
             idling: None,
             notify: None,
             others: BTreeMap::new(),
@@ -126,7 +129,7 @@ impl Client {
     pub(super) fn attends(&self) -> bool {
         match self.notify {
             None => self.idling.is_some(),
-            Some(notify) => notify.attends() && !self.talk.gone,
+            Some(notify) => self.idling.is_some() || notify.attends() && !self.talk.gone,
         }
     }
 
@@ -306,7 +309,7 @@ impl Client {
     fn note_code(&mut self, code: Option<&Code>) {
         let Some(code) = code else { return };
         if code.name == "CLOSED" {
-            self.selected = None;
+            self.left = self.selected.take().and_then(|selected| selected.mailbox);
         }
         let selecting = if self.selected.is_none() { self.selecting.as_mut() } else { None };
         if let Some(selected) = selecting.or(self.selected.as_mut()) {
@@ -365,6 +368,14 @@ impl Client {
             Answer::UidFetch(..) if !self.traits.uid_only => return Err("UIDFETCH without UIDONLY".into()),
             Answer::Exists(_) if !self.may_tell_arrivals(command) => {
                 return Err("EXISTS, though NOTIFY does not ask for it".into());
+            }
+            Answer::Fetch(number, items) if command.is_none() && items.flags.is_some() && !self.sees().flags => {
+                let selected = self.selected.as_ref();
+                let known = selected.and_then(|selected| selected.belief.list().get(number as usize - 1));
+                if known.is_some_and(|known| known.flags.is_some()) {
+                    return Err("a change of flags is told, though NOTIFY does not ask for it".into());
+                }
+                return self.take_message(Answer::Fetch(number, items), command, reply);
             }
             Answer::Recent(_) if self.traits.rev2 => return Err("RECENT in IMAP4rev2".into()),
             Answer::Exists(_)

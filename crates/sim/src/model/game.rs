@@ -365,7 +365,7 @@ impl Game {
                 foreseen.limited = Limited::Unknown;
             }
         }
-        let (mailbox, limited) = (seat.mailbox, foreseen.as_ref().map(|foreseen| foreseen.limited));
+        let limited = foreseen.as_ref().map(|foreseen| foreseen.limited);
         let resumed = match command {
             Command::Select(Opening { resync: Some((_, at)), .. }) => self.states.get(*at).cloned(),
             _ => None,
@@ -373,11 +373,11 @@ impl Game {
         self.heard_wrong = true;
         let reply = client.hear(tag, command, resumed.as_ref())?;
         self.counts.commands += 1;
+        if !matches!(command, Command::Select(_)) && self.is_sent_away(client, &reply)? {
+            self.heard_wrong = false;
+            return Ok(Heard { certain: false, ok: false, made: Vec::new() });
+        }
         match reply.word.as_str() {
-            "BYE" => {
-                self.bye(mailbox)?;
-                return Ok(Heard { certain: false, ok: false, made: Vec::new() });
-            }
             "BAD" => return Err("answered with BAD".into()),
             "NO" => expected.clone_from(&before),
             _ => {}
@@ -452,8 +452,8 @@ impl Game {
             }
             _ => {}
         }
-        // RFC 3501 §2.3.2. Who was told first is forgotten with the mailbox in memory: then it may be told again.
-        if !selected.read_only && self.house.cached > 0 {
+        // RFC 3501 §2.3.2
+        if !selected.read_only {
             for uid in &reply.recent {
                 let place = selected.mailbox.map(|id| (id, *uid));
                 let first = place.map(|place| self.recent.entry(place).or_insert_with(|| client.talk.name.clone()));
@@ -465,12 +465,18 @@ impl Game {
         Ok(())
     }
 
-    /// A connection may be ended only because its mailbox is gone.
-    fn bye(&mut self, mailbox: Option<MailboxId>) -> Done {
+    /// Whether a client was told that its mailbox is gone: by CLOSED if it knows IMAP4rev2 (RFC 9051 §7.1), else by BYE. There
+    /// is no other reason for either.
+    fn is_sent_away(&self, client: &Client, reply: &Reply) -> Result<bool, String> {
+        let (bye, closed) = (reply.word == "BYE", reply.untagged.iter().any(|code| code.name == "CLOSED"));
+        if !bye && !closed {
+            return Ok(false);
+        }
         let now = self.look()?;
-        match mailbox.is_some_and(|id| now.state(id).is_none()) {
-            true => Ok(()),
-            false => Err("the connection was ended without a reason".into()),
+        let mailbox = client.selected.as_ref().and_then(|selected| selected.mailbox).or(client.left);
+        match mailbox.is_some_and(|id| now.state(id).is_none()) && closed == client.traits.rev2 {
+            true => Ok(true),
+            false => Err("the mailbox or the connection was closed without a reason".into()),
         }
     }
 
@@ -498,8 +504,8 @@ impl Game {
     }
 
     fn after_idle(&mut self, client: &Client, reply: &Reply) -> Done {
-        if reply.word == "BYE" {
-            return self.bye(client.selected.as_ref().and_then(|selected| selected.mailbox));
+        if self.is_sent_away(client, reply)? {
+            return Ok(());
         }
         check::belief(client, &self.truth, client.is_told_all())
             .and_then(|()| check::others(client, &self.truth))
@@ -515,7 +521,7 @@ impl Game {
             let attends = client.attends();
             let done = heard.and_then(|reply| {
                 self.heard_wrong = false;
-                if attends { self.after_idle(&client, &reply) } else { Ok(()) }
+                if attends || client.talk.gone { self.after_idle(&client, &reply) } else { Ok(()) }
             });
             done.map_err(|why| format!("{} after a turn of {actor}: {why}", client.talk.name))?;
             self.clients[seat] = Some(client);

@@ -141,7 +141,7 @@ impl Filter {
                 let below = |named: &&str| name.strip_prefix(named).is_some_and(|rest| rest.starts_with('/'));
                 names.iter().any(|named| same(named) || below(named))
             }
-            Self::Mailboxes(names) => names.iter().any(|named| same(named)),
+            Self::Mailboxes(names) => names.iter().any(same),
         }
     }
 }

@@ -77,6 +77,11 @@ impl Criteria {
         Ok(Self { root, needles: builder.needles })
     }
 
+    /// How many criteria there are, about as many steps as it takes to decide.
+    pub(super) fn count(&self) -> usize {
+        self.root.count()
+    }
+
     /// Those of `uids` that can be found at all, by what the criteria say of UIDs outright.
     pub(super) fn scope(&self, uids: UidSet) -> UidSet {
         self.root.scope(uids)
@@ -191,6 +196,15 @@ fn day_after(date: Date) -> Date {
 }
 
 impl Node {
+    fn count(&self) -> usize {
+        match self {
+            Self::All(nodes) => nodes.iter().map(Self::count).sum::<usize>() + 1,
+            Self::Any(a, b) => a.count() + b.count() + 1,
+            Self::Not(node) => node.count() + 1,
+            _ => 1,
+        }
+    }
+
     fn scope(&self, uids: UidSet) -> UidSet {
         match self {
             Self::All(nodes) => nodes.iter().fold(uids, |uids, node| node.scope(uids)),

@@ -6,13 +6,14 @@ mod text;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use columba_store::Snapshot;
-use columba_types::{ModSeq, UidSet};
+use columba_types::{ModSeq, UidSet, limits};
 use columba_wire::{Code, Esearch, Numbering, Search, SearchReturn, Tag};
 
 use self::criteria::Criteria;
 use self::text::Bodies;
 use crate::context::Context;
 use crate::gmail;
+use crate::progress::breathe;
 use crate::reply::{Done, Failure, Outcome};
 use crate::subset::within;
 
@@ -55,7 +56,14 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, mut search: Search) -> Ou
     };
     let mut found = UidSet::new();
     let mut undecided = Vec::new();
+    let (mut decided, goal) = (0_u64, known.len());
+    let breath = (limits::SEARCH_BREATH_CRITERIA / criteria.count().max(1)).max(1) as u64;
     for record in snapshot.records_in(&known) {
+        decided += 1;
+        if decided.is_multiple_of(breath) {
+            breathe().await;
+            context.tick(decided, goal).await?;
+        }
         match criteria.decide(record, None) {
             Some(true) => found.push(record.uid.value()),
             Some(false) => {}

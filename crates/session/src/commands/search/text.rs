@@ -179,8 +179,12 @@ impl<'a> Bodies<'a> {
     ) -> Result<(), StoreError> {
         let mut decoder = TextDecoder::new(part.encoding, &part.charset);
         let (mut text, mut folded) = (String::new(), String::new());
-        let mut at = part.body.start;
+        let (mut at, mut breath_at) = (part.body.start, part.body.start);
         while at < part.body.end {
+            if at.saturating_sub(breath_at) >= limits::SEARCH_BREATH_BYTES {
+                breath_at = at;
+                breathe().await;
+            }
             let end = part.body.end.min(at.saturating_add(limits::MESSAGE_CHUNK_BYTES as u64));
             let chunk = self.mail.read(message, at..end).await?;
             if chunk.is_empty() {

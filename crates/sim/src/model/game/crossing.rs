@@ -99,11 +99,10 @@ impl Game {
 
     /// What came of a command is not foreseen while somebody else is at work.
     fn hear_crossed(&mut self, client: &mut Client, tag: &str, command: &Command) -> Done {
-        let mailbox = client.selected.as_ref().and_then(|selected| selected.mailbox);
         let reply = client.hear(tag, command, None)?;
         self.counts.commands += 1;
-        if reply.word == "BYE" {
-            return self.bye(mailbox);
+        if self.is_sent_away(client, &reply)? {
+            return Ok(());
         }
         if let (Command::Search { returns: Some(Returns { save: true, .. }), .. }, Some(selected)) =
             (command, &mut client.selected)
