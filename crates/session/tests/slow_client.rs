@@ -53,7 +53,7 @@ const PEER: Peer =
 fn services(mail: &MailSide) -> Arc<Services> {
     Arc::new(Services {
         store: mail.store().clone(),
-        passwords: PasswordChecker::new(),
+        passwords: PasswordChecker::default(),
         gate: Arc::new(OpenGate),
         settings: Settings::default(),
         compressors: Compressors::default(),
