@@ -1,18 +1,21 @@
-//! Measures a Columba server from outside, by what a device on loopback sees and what the kernel says of the process.
+//! Measures a server, Columba or another, from outside, by what a device on loopback sees and what the kernel says of the process.
 //! It starts the server it measures, in a data directory of its own, and knows nothing of what is inside.
 
 mod arrivals;
 mod client;
 mod crowd;
 mod idle;
-#[allow(dead_code, reason = "the scenarios that use all of it follow")]
+mod mail;
 mod peer;
 mod peers;
 mod place;
 mod push;
-#[allow(dead_code, reason = "the scenarios that use it follow")]
 mod record;
+mod run;
+mod scenario;
 mod setup;
+mod sizes;
+mod stage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +47,10 @@ enum Command {
     Setup(setup::Setup),
     /// The servers that can be measured, and whether each works here
     Peers(peers::Peers),
+    /// Measure one server in scenarios
+    Run(Box<run::Run>),
+    /// List the scenarios
+    Scenarios,
     /// Memory of the server for each connection that is logged in, has a mailbox selected and idles
     Idle(idle::Idle),
     /// Time from the OK of an APPEND to the EXISTS on every other connection
@@ -51,7 +58,7 @@ enum Command {
 }
 
 /// How connections are made.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Copy, Debug, Default)]
 #[group(multiple = false)]
 struct Layers {
     /// Without TLS (the default)
@@ -92,7 +99,12 @@ fn main() -> ExitCode {
     // The server inherits it.
     let limit = getrlimit(Resource::Nofile);
     _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let runtime = match tokio::runtime::Runtime::new() {
+    // One thread is enough for every load, and leaves the rest of the machine to the server; ten thousand devices need more.
+    let runtime = match &cli.command {
+        Command::Run(_) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        _ => tokio::runtime::Runtime::new(),
+    };
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -103,6 +115,11 @@ fn main() -> ExitCode {
         match &cli.command {
             Command::Setup(setup) => setup.install(),
             Command::Peers(peers) => peers.show(&cli.server),
+            Command::Run(run) => run.measure(&cli.server, cli.json).await,
+            Command::Scenarios => {
+                run::list(cli.json);
+                Ok(())
+            }
             Command::Idle(idle) => idle.measure(&cli.server, cli.json).await,
             Command::Push(push) => push.measure(&cli.server, cli.json).await,
         }

@@ -49,9 +49,9 @@ pub(crate) struct Push {
 }
 
 /// Somebody was told that there are so many messages.
-struct Told {
-    exists: usize,
-    at: Instant,
+pub(crate) struct Told {
+    pub(crate) exists: usize,
+    pub(crate) at: Instant,
 }
 
 struct Measured {
@@ -233,7 +233,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// Tells of each EXISTS, until the connection ends.
-async fn listen(mut device: Client, tell: mpsc::UnboundedSender<Told>) {
+pub(crate) async fn listen(mut device: Client, tell: mpsc::UnboundedSender<Told>) {
     while let Ok(line) = device.line().await {
         let at = Instant::now();
         let exists = line.strip_prefix(b"* ").and_then(|rest| rest.strip_suffix(b" EXISTS"));

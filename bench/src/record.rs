@@ -93,6 +93,9 @@ pub(crate) struct Record {
     pub(crate) version: String,
     pub(crate) rows: Vec<Row>,
     pub(crate) skipped: Vec<Skipped>,
+    /// How many scenarios broke off, which a server that lacks something does not count for.
+    #[serde(default)]
+    pub(crate) failed: u64,
 }
 
 impl Row {

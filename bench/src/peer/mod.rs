@@ -17,7 +17,7 @@ use crate::place::Place;
 pub(crate) use columba::Columba;
 use cyrus::Cyrus;
 use dovecot::{Dovecot, Setting};
-pub(crate) use processes::{Used, rest};
+pub(crate) use processes::{Gauge, Used, rest};
 
 /// The password of every account.
 pub(crate) const PASSWORD: &str = "secret";
