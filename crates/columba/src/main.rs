@@ -8,6 +8,7 @@
 
 mod admin;
 mod certificate;
+mod check;
 mod cli;
 mod commands;
 mod config;
@@ -39,20 +40,37 @@ use failure::Failure;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What monitoring systems take for "could not be told"; `check` ends with it where other commands end with 1 or 2.
+const UNKNOWN: u8 = 3;
+
 fn main() -> ExitCode {
-    // A wrong command line ends here with status 2.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no mistakes, and have status 0.
+        Err(error) if error.exit_code() != 0 && is_check() => {
+            let _ = error.print();
+            return ExitCode::from(UNKNOWN);
+        }
+        // A wrong command line ends here with status 2.
+        Err(error) => error.exit(),
+    };
+    let failed = if matches!(cli.command, Command::Check(_)) { UNKNOWN } else { 1 };
     match start(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         Err(failure) => {
             // Nobody may be there to read it, and the status says it too.
             let _ = writeln!(std::io::stderr(), "columba: {failure}");
-            ExitCode::FAILURE
+            ExitCode::from(failed)
         }
     }
 }
 
-fn start(cli: Cli) -> Result<(), Failure> {
+/// Whether a command line that could not be understood was one of `check`.
+fn is_check() -> bool {
+    std::env::args_os().skip(1).any(|argument| argument == "check")
+}
+
+fn start(cli: Cli) -> Result<u8, Failure> {
     start_logging(&cli)?;
     commands::run(cli)
 }

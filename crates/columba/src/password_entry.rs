@@ -40,6 +40,17 @@ pub(crate) fn enter(account: &str, from: &PasswordFrom) -> Result<Entered, Failu
     Ok(Entered { password: checked(first.into_bytes())?, made_up: None })
 }
 
+/// Asks for the password of `account`, which exists, so once is enough.
+pub(crate) fn ask_once(account: &str) -> Result<Secret, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::new("there is no terminal to ask for a password")
+            .hint("give it on standard input with --password-stdin"));
+    }
+    let read = rpassword::prompt_password(format!("Password for {account}: "));
+    let read = read.map_err(|error| Failure::new(format!("the password cannot be read: {error}")))?;
+    checked(read.into_bytes())
+}
+
 /// Makes one up.
 pub(crate) fn random() -> Entered {
     let password = random_password();

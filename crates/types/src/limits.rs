@@ -333,3 +333,40 @@ pub const IMPORT_IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 pub const RECLAIM_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// Recipients of one message that are written to at once.
 pub const LMTP_DELIVERIES: usize = 8;
+
+// --- looking at ports (`columba check`) ---
+
+/// Octets of one line a looked-at server sends, literals in it counted. Longer ones end the look at that connection.
+pub const CHECK_LINE_BYTES: usize = 16 * 1024;
+/// Octets read from one looked-at connection in all: nobody has that much to say before a login.
+pub const CHECK_ANSWER_BYTES: usize = 256 * 1024;
+/// Lines that may come before the one that is waited for.
+pub const CHECK_ANSWER_LINES: usize = 500;
+/// Octets of TLS handshake records read by hand: a long certificate chain, and no more.
+pub const CHECK_HANDSHAKE_BYTES: usize = 128 * 1024;
+/// Characters shown of one text that a looked-at server sent; the rest is cut.
+pub const CHECK_TEXT_CHARS: usize = 400;
+/// Capabilities, mechanisms or ID fields taken from one answer.
+pub const CHECK_WORDS: usize = 200;
+/// Addresses of a name that are looked at; further ones are counted.
+pub const CHECK_ADDRESSES: usize = 16;
+/// Certificates of a chain, and names of a certificate, that are read.
+pub const CHECK_CERTIFICATES: usize = 10;
+/// Names of one certificate that are shown.
+pub const CHECK_NAMES: usize = 100;
+/// Steps (connect, greeting, handshake, an answer) whose time one port may use up in all; what is left then is not tried.
+pub const CHECK_STEPS: u32 = 8;
+/// Seconds that `--timeout` may give each step.
+pub const CHECK_TIMEOUT_SECS: u64 = 300;
+/// Octets of a file of trusted certificates.
+pub const CHECK_CA_BYTES: u64 = 16 * 1024 * 1024;
+/// Octets read of /proc/net/tcp and of what `nft` prints; a busy machine has a few megabytes.
+pub const CHECK_SYSTEM_BYTES: u64 = 64 * 1024 * 1024;
+/// Processes and their file descriptors searched for who listens.
+pub const CHECK_DESCRIPTORS: usize = 4_000_000;
+/// Firewall rules walked through for one port, jumps counted.
+pub const CHECK_RULES: usize = 100_000;
+/// Networks that `--allow` may name.
+pub const CHECK_NETWORKS: usize = 1_000;
+/// How long `nft` and other tools may take.
+pub const CHECK_TOOL: Duration = Duration::from_secs(10);

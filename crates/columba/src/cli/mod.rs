@@ -1,5 +1,6 @@
 //! The command line: every command with its options and an example. It says what can be asked, and does nothing.
 
+mod check;
 mod mail;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Address, parse_octets};
 
+pub(crate) use check::Check;
 pub(crate) use mail::{Export, Import, ImportEml};
 
 const ABOUT: &str = "An IMAP server. `columba quickstart` runs one with no configuration at all.";
@@ -19,7 +21,7 @@ Examples:
   columba serve --config /etc/columba/columba.toml
 
 Without --config and --data, commands look for ./columba-data and then for /etc/columba/columba.toml.
-Exit status: 0 done, 1 not done (the reason is on standard error), 2 the command line is wrong.";
+Exit status: 0 done, 1 not done (the reason is on standard error), 2 the command line is wrong; but see `check`.";
 
 /// The whole command line.
 #[derive(Parser, Debug)]
@@ -79,6 +81,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  columba verify --data ./columba-data\n\n\
         Exit status 1 if anything is damaged or not as it should be. Works beside a running server.")]
     Verify,
+    /// Look at IMAP ports from outside, or at this machine's from within, and say what to do
+    Check(Box<Check>),
     /// Print the version
     #[command(after_help = "Example:\n  columba version --json")]
     Version,

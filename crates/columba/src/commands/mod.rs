@@ -21,14 +21,15 @@ use crate::output::Output;
 use crate::place::configuration;
 use crate::runtime::in_runtime;
 
-/// Runs a command to its end.
+/// Runs a command to its end, and gives the exit status.
 ///
 /// # Errors
 /// Why it did not do its work, or not all of it.
-pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
     let output = if cli.json { Output::Json } else { Output::Text };
     let place = cli.place;
-    match cli.command {
+    let done = match cli.command {
+        Command::Check(options) => return in_runtime(crate::check::run(&place, *options, output)),
         // A server gives up its privileges before the first thread of its runtime is there.
         Command::Quickstart(options) => quickstart::run(&place, options, output),
         Command::Serve => serve::run(&place, output),
@@ -43,7 +44,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             output.print(&json!({ "name": "columba", "version": version }), &format!("columba {version}"));
             Ok(())
         }
-    }
+    };
+    done.map(|()| 0)
 }
 
 /// Speaks with whoever has the data directory meant by `place`.

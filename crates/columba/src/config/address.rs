@@ -112,6 +112,13 @@ pub(crate) struct Network {
     pub(crate) bits: u8,
 }
 
+impl Network {
+    /// Whether an address lies in it.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.address.is_ipv4() == address.is_ipv4() && masked(address, self.bits) == self.address
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.bits)
@@ -202,5 +209,8 @@ mod tests {
         assert_eq!("10.1.0.0/8".parse::<Network>().unwrap_err().fix, "write 10.0.0.0/8");
         assert_eq!("10.0.0.0/33".parse::<Network>().unwrap_err().fix, "after the / write a number from 0 to 32");
         assert!("localhost".parse::<Network>().is_err());
+        let contains = |network: &str, ip: &str| network.parse::<Network>().unwrap().contains(ip.parse().unwrap());
+        assert!(contains("10.0.0.0/8", "10.255.0.1") && !contains("10.0.0.0/8", "11.0.0.1"));
+        assert!(contains("::/0", "2001:db8::1") && !contains("::/0", "10.0.0.1") && contains("0.0.0.0/0", "10.0.0.1"));
     }
 }

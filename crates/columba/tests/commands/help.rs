@@ -33,6 +33,7 @@ const COMMANDS: &[&str] = &[
     "config show",
     "config default",
     "verify",
+    "check",
     "version",
 ];
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod check;
 mod configuration;
 mod confined;
 mod harness;
@@ -10,3 +11,4 @@ mod help;
 mod mail;
 mod quickstart;
 mod server;
+mod stubs;
