@@ -20,9 +20,10 @@ import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
-import cyrus
 import servers
 from cases import Counts, contains, equal
+
+import cyrus
 
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 SECONDS = 120
@@ -196,7 +197,9 @@ class Namespace:
 
     def run(self, *argv, stdin=None):
         command = [*self.within, *argv]
-        done = subprocess.run(command, input=stdin, capture_output=True, timeout=SECONDS, env={**os.environ, "PATH": PATH})
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, timeout=SECONDS, env={**os.environ, "PATH": PATH}
+        )
         assert done.returncode == 0, f"{argv} ended with {done.returncode}: {done.stderr.decode()}"
         return done.stdout.decode()
 

@@ -1,7 +1,8 @@
 //! The binary: arguments, configuration, subcommands. The only crate that names engines.
 //!
 //! Invariants:
-//! - A command that did not do its work ends with status 1 and says on standard error what happened and what to do.
+//! - A command that did not do its work ends with status 1 and says on standard error what happened and what to do; `check`
+//!   alone has the statuses of monitoring plugins, 3 for that.
 //! - Standard output holds results alone: text for people, or with `--json` one JSON document.
 //! - No password is ever an argument, in the environment, or in a log.
 //! - A store is changed by one process at a time: by the server, or by a command where no server runs.
@@ -67,7 +68,15 @@ fn main() -> ExitCode {
 
 /// Whether a command line that could not be understood was one of `check`.
 fn is_check() -> bool {
-    std::env::args_os().skip(1).any(|argument| argument == "check")
+    let mut arguments = std::env::args_os().skip(1);
+    while let Some(argument) = arguments.next() {
+        if ["--config", "--data", "--log"].iter().any(|option| argument == *option) {
+            arguments.next();
+        } else if !argument.as_encoded_bytes().starts_with(b"-") {
+            return argument == "check";
+        }
+    }
+    false
 }
 
 fn start(cli: Cli) -> Result<u8, Failure> {

@@ -306,6 +306,8 @@ fn monitoring_gets_one_line() {
         let ran = Ran::new(wrong, home.command(wrong).output().unwrap());
         assert_eq!(ran.status, Some(3), "{wrong:?}: {}{}", ran.stdout, ran.stderr);
     }
+    let other = ["config", "check", "--frobnicate"];
+    Ran::new(&other, home.command(&other).output().unwrap()).failed(2, &["--frobnicate"]);
     let help = ["check", "--help"];
     Ran::new(&help, home.command(&help).output().unwrap()).ok();
 }
