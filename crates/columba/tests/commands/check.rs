@@ -172,7 +172,9 @@ fn imap_on_the_port_for_tls_is_told() {
 fn what_is_wrong_with_a_certificate_is_said() {
     let home = Home::new();
     let authority = trusted(&home);
-    let cases: [(&str, (i32, i32), &[&str], &str, i32); 5] = [
+    /// Name, years, options; finding and status.
+    type Case = (&'static str, (i32, i32), &'static [&'static str], &'static str, i32);
+    let cases: [Case; 5] = [
         ("127.0.0.1", (2020, 2021), &["--ca", "ca.pem"], "certificate-expired", 2),
         ("127.0.0.1", (2110, 2120), &["--ca", "ca.pem"], "certificate-not-yet-valid", 2),
         ("other.example", (2020, 2110), &["--ca", "ca.pem"], "certificate-wrong-name", 2),
