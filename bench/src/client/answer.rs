@@ -2,7 +2,6 @@
 //! only whether it is complete.
 
 use std::io;
-use std::pin::Pin;
 
 use memchr::{memchr, memchr_iter};
 use tokio::io::AsyncRead;
@@ -73,9 +72,9 @@ impl Answer {
 }
 
 /// Reads to the end of the next tagged response.
-pub(super) async fn read<S: AsyncRead + ?Sized>(
+pub(super) async fn read<S: AsyncRead + Unpin + ?Sized>(
     input: &mut Input,
-    stream: &mut Pin<Box<S>>,
+    stream: &mut S,
     mut each: impl FnMut(&[u8]),
 ) -> io::Result<Answer> {
     let mut answer = Answer::default();
@@ -129,7 +128,7 @@ fn literal(line: &[u8]) -> Option<u64> {
 }
 
 /// Reads and forgets that many octets.
-async fn pass<S: AsyncRead + ?Sized>(input: &mut Input, stream: &mut Pin<Box<S>>, mut length: u64) -> io::Result<()> {
+async fn pass<S: AsyncRead + Unpin + ?Sized>(input: &mut Input, stream: &mut S, mut length: u64) -> io::Result<()> {
     loop {
         let there = input.octets().len().min(usize::try_from(length).unwrap_or(usize::MAX));
         input.advance(there);

@@ -1,7 +1,6 @@
 //! What came from a server and is not used yet: a window in one buffer, inflated where COMPRESS is on. It knows no IMAP.
 
 use std::io;
-use std::pin::Pin;
 
 use memchr::memchr;
 use miniz_oxide::inflate::stream::{InflateState, inflate};
@@ -66,7 +65,7 @@ impl Input {
     }
 
     /// Waits for more.
-    pub(super) async fn fill<S: AsyncRead + ?Sized>(&mut self, stream: &mut Pin<Box<S>>) -> io::Result<()> {
+    pub(super) async fn fill<S: AsyncRead + Unpin + ?Sized>(&mut self, stream: &mut S) -> io::Result<()> {
         self.make_room()?;
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let Some(inflating) = &mut self.inflating else {

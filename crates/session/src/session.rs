@@ -250,7 +250,8 @@ impl Turn<'_> {
                     };
                     let uid = numbering == Numbering::Uid;
                     // In a box: IDLE waits before it comes here, and should hold no room for it.
-                    Box::pin(settle(&mut context, outcome, Sync { expunges, uid, flags: true, ends_command: true })).await
+                    Box::pin(settle(&mut context, outcome, Sync { expunges, uid, flags: true, ends_command: true }))
+                        .await
                 }
             },
         };
