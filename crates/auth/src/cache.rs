@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use columba_types::limits::{PASSWORD_CACHE_ENTRIES, PASSWORD_CACHE_LIFE};
+use columba_types::limits::PASSWORD_CACHE_ENTRIES;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -27,15 +27,16 @@ struct Generations {
     current: HashSet<[u8; 32]>,
     previous: HashSet<[u8; 32]>,
     begun: Instant,
+    life: Duration,
 }
 
 impl Generations {
     fn turn(&mut self, now: Instant) {
         let age = now.saturating_duration_since(self.begun);
-        if age >= 2 * PASSWORD_CACHE_LIFE {
+        if age >= 2 * self.life {
             self.current.clear();
         }
-        if age >= PASSWORD_CACHE_LIFE || self.current.len() >= PASSWORD_CACHE_ENTRIES {
+        if age >= self.life || self.current.len() >= PASSWORD_CACHE_ENTRIES {
             self.previous = std::mem::take(&mut self.current);
             self.begun = now;
         }
@@ -43,11 +44,16 @@ impl Generations {
 }
 
 impl Cache {
-    /// `None` when the operating system gives no random octets: better no cache than a guessable key.
-    pub(crate) fn new() -> Option<Self> {
+    /// A cache that knows nothing for longer than `longest`. `None` when that is no time at all, and when the operating
+    /// system gives no random octets: better no cache than a guessable key.
+    pub(crate) fn new(longest: Duration) -> Option<Self> {
+        if longest.is_zero() {
+            return None;
+        }
         let mut key = Zeroizing::new([0u8; 32]);
         getrandom::fill(&mut *key).ok()?;
-        let generations = Generations { current: HashSet::new(), previous: HashSet::new(), begun: Instant::now() };
+        let (current, previous) = (HashSet::new(), HashSet::new());
+        let generations = Generations { current, previous, begun: Instant::now(), life: longest / 2 };
         Some(Self { key, generations: Mutex::new(generations) })
     }
 
@@ -87,13 +93,15 @@ impl fmt::Debug for Cache {
 mod tests {
     use super::*;
 
+    const LONGEST: Duration = Duration::from_secs(60);
+
     fn credentials(text: &str) -> Vec<String> {
         vec![text.to_owned()]
     }
 
     #[test]
     fn knows_just_the_pair_it_was_told() {
-        let (cache, now) = (Cache::new().unwrap(), Instant::now());
+        let (cache, now) = (Cache::new(LONGEST).unwrap(), Instant::now());
         cache.remember(&credentials("a"), &Secret::from("b"), now);
         assert!(cache.knows(&credentials("a"), &Secret::from("b"), now));
         for (stored, password) in [("a", "c"), ("c", "b"), ("ab", ""), ("", "ab")] {
@@ -105,24 +113,28 @@ mod tests {
 
     #[test]
     fn forgets_after_two_lives_at_most() {
-        let (cache, begun) = (Cache::new().unwrap(), Instant::now());
+        let (cache, begun) = (Cache::new(LONGEST).unwrap(), Instant::now());
         cache.remember(&credentials("a"), &Secret::from("b"), begun);
-        let known =
-            |lives: u32| cache.knows(&credentials("a"), &Secret::from("b"), begun + lives * PASSWORD_CACHE_LIFE);
+        let known = |lives: u32| cache.knows(&credentials("a"), &Secret::from("b"), begun + lives * LONGEST / 2);
         assert!(known(1));
         assert!(!known(2));
     }
 
     #[test]
+    fn no_time_is_no_cache() {
+        assert!(Cache::new(Duration::ZERO).is_none());
+    }
+
+    #[test]
     fn a_silent_night_is_no_longer_life() {
-        let (cache, begun) = (Cache::new().unwrap(), Instant::now());
+        let (cache, begun) = (Cache::new(LONGEST).unwrap(), Instant::now());
         cache.remember(&credentials("a"), &Secret::from("b"), begun);
-        assert!(!cache.knows(&credentials("a"), &Secret::from("b"), begun + 10 * PASSWORD_CACHE_LIFE));
+        assert!(!cache.knows(&credentials("a"), &Secret::from("b"), begun + 10 * LONGEST));
     }
 
     #[test]
     fn never_grows_beyond_two_sets() {
-        let (cache, now) = (Cache::new().unwrap(), Instant::now());
+        let (cache, now) = (Cache::new(LONGEST).unwrap(), Instant::now());
         for n in 0..2 * PASSWORD_CACHE_ENTRIES + 10 {
             cache.remember(&credentials(&n.to_string()), &Secret::from("b"), now);
         }

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use columba_types::limits::{PASSWORD_BYTES, PASSWORD_CHECKS, REFUSAL_DELAY};
+use columba_types::limits::{PASSWORD_BYTES, PASSWORD_CACHE, PASSWORD_CHECKS, REFUSAL_DELAY};
 use futures_channel::oneshot;
 
 use crate::cache::Cache;
@@ -48,16 +48,17 @@ pub struct PasswordChecker {
 
 impl Default for PasswordChecker {
     fn default() -> Self {
-        Self::new()
+        Self::new(PASSWORD_CACHE)
     }
 }
 
 impl PasswordChecker {
-    /// Starts the threads: as many as there are cores, at most [`PASSWORD_CHECKS`].
-    pub fn new() -> Self {
+    /// Starts the threads: as many as there are cores, at most [`PASSWORD_CHECKS`]. A password that was right is known again
+    /// without its slow hash for up to `remembered`, of which zero means never.
+    pub fn new(remembered: Duration) -> Self {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (refuse, refusals) = mpsc::channel::<Refusal>();
-        let cache = Cache::new().map(Arc::new);
+        let cache = Cache::new(remembered).map(Arc::new);
         let queue = Arc::new(Mutex::new(queue));
         let cores = thread::available_parallelism().map_or(1, usize::from);
         // A thread that cannot be started is missing, no more: with none at all every check is refused.
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn accepts_the_password_and_nothing_else() {
-        let checker = PasswordChecker::new();
+        let checker = PasswordChecker::default();
         let credentials = hash_password(&Secret::from("secret"));
         for (password, accepted) in [("secret", true), ("Secret", false), ("", false), ("secret ", false)] {
             let verdict = wait(checker.verify(credentials.clone(), Secret::from(password)));
@@ -176,13 +177,13 @@ mod tests {
 
     #[test]
     fn an_unknown_user_is_refused() {
-        let checker = PasswordChecker::new();
+        let checker = PasswordChecker::default();
         assert_eq!(wait(checker.verify(Vec::new(), Secret::from("secret"))), Verdict::REFUSED);
     }
 
     #[test]
     fn every_refusal_takes_the_same_time() {
-        let checker = PasswordChecker::new();
+        let checker = PasswordChecker::default();
         let cheap = vec!["{PLAIN}secret".to_owned()];
         let long = Secret::new(vec![b'x'; PASSWORD_BYTES + 1]);
         for (credentials, password) in [
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_weak_credential_is_replaced_at_login() {
-        let checker = PasswordChecker::new();
+        let checker = PasswordChecker::default();
         let secret = Secret::from("secret");
         for weak in [vec!["{PLAIN}secret".to_owned()], quick_hash(&secret)] {
             let better = wait(checker.verify(weak, secret.clone())).replace.unwrap();
@@ -208,7 +209,7 @@ mod tests {
             assert_eq!(better.len(), 2);
             // Known from the cache already, and again as good as new.
             assert_eq!(wait(checker.verify(better.clone(), secret.clone())), Verdict::ACCEPTED);
-            assert_eq!(wait(PasswordChecker::new().verify(better, secret.clone())), Verdict::ACCEPTED);
+            assert_eq!(wait(PasswordChecker::default().verify(better, secret.clone())), Verdict::ACCEPTED);
         }
     }
 
@@ -216,13 +217,13 @@ mod tests {
     fn a_strong_argon2id_is_kept_when_a_verifier_is_added() {
         let secret = Secret::from("secret");
         let strong = hash_password(&secret).swap_remove(0);
-        let verdict = wait(PasswordChecker::new().verify(vec![strong.clone()], secret));
+        let verdict = wait(PasswordChecker::default().verify(vec![strong.clone()], secret));
         assert_eq!(verdict.replace.unwrap()[0], strong);
     }
 
     #[test]
     fn a_password_seen_before_is_accepted_at_once() {
-        let checker = PasswordChecker::new();
+        let checker = PasswordChecker::default();
         let (credentials, secret) = (hash_password(&Secret::from("secret")), Secret::from("secret"));
         assert!(wait(checker.verify(credentials.clone(), secret.clone())).accepted);
         let mut again = Box::pin(checker.verify(credentials, secret));
@@ -234,8 +235,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_remembered_where_that_is_not_wanted() {
+        let checker = PasswordChecker::new(Duration::ZERO);
+        let (credentials, secret) = (hash_password(&Secret::from("secret")), Secret::from("secret"));
+        assert!(wait(checker.verify(credentials.clone(), secret.clone())).accepted);
+        let mut again = Box::pin(checker.verify(credentials, secret));
+        assert!(again.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(wait(again).accepted);
+    }
+
+    #[test]
     fn what_was_asked_is_answered_also_when_the_checker_is_dropped() {
-        let checker = PasswordChecker::new();
+        let checker = PasswordChecker::default();
         let right = checker.verify(vec!["{PLAIN}secret".to_owned()], Secret::from("secret"));
         let wrong = checker.verify(Vec::new(), Secret::from("x"));
         drop(checker);

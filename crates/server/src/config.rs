@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use columba_session::Hiding;
 use columba_types::limits;
@@ -76,6 +77,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// From where LOGIN and PLAIN are taken without TLS. Unix sockets are always trusted.
     pub plaintext_networks: Vec<Network>,
+    /// How long a password that was right is known without its slow hash; zero: never.
+    pub password_cache: Duration,
     /// Connections one account may have at once.
     pub connections_per_account: usize,
     /// IMAP connections one address (IPv6: one /64) may have at once. The machine itself may have any number.
@@ -108,6 +111,7 @@ impl Default for Config {
             listeners: Vec::new(),
             tls: None,
             plaintext_networks: Vec::new(),
+            password_cache: limits::PASSWORD_CACHE,
             connections_per_account: limits::CONNECTIONS_PER_ACCOUNT,
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
             connections: limits::CONNECTIONS,

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use columba_session::{Link, Stop};
@@ -18,12 +18,15 @@ pub(crate) struct SocketLink {
     pub(crate) transport: Transport,
     stop: Arc<StopSignal>,
     begun: Instant,
+    /// When the timer runs out. The one of the runtime may run out earlier, never later: most are set anew long before,
+    /// and moving one costs more than being woken for nothing now and then.
+    due: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
 impl SocketLink {
     pub(crate) fn new(transport: Transport, stop: Arc<StopSignal>, begun: Instant) -> Self {
-        Self { transport, stop, begun, timer: Box::pin(sleep_until(begun)) }
+        Self { transport, stop, begun, due: begun, timer: Box::pin(sleep_until(begun)) }
     }
 
     /// When the connection began.
@@ -50,11 +53,20 @@ impl Link for SocketLink {
     }
 
     fn set_timer(&mut self, after: Duration) {
-        self.timer.as_mut().reset(Instant::now() + after);
+        self.due = Instant::now() + after;
+        if self.timer.is_elapsed() || self.timer.deadline() > self.due {
+            self.timer.as_mut().reset(self.due);
+        }
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.as_mut().poll(cx)
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            if self.timer.deadline() >= self.due {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(self.due);
+        }
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {

@@ -49,7 +49,7 @@ impl Running {
         };
         let services = Services {
             store,
-            passwords: PasswordChecker::new(),
+            passwords: PasswordChecker::new(config.password_cache),
             gate: Arc::new(AccountGate(Arc::clone(&registry))),
             settings,
             compressors: Compressors::default(),

@@ -204,7 +204,8 @@ impl<'a> Channel<'a> {
     /// Sends what was printed if it has become much: the back-pressure of large answers.
     pub(crate) async fn relieve(&mut self) -> Result<(), Ended> {
         if self.buffers.output.len() >= limits::OUTPUT_BYTES {
-            self.write_output().await?;
+            // In a box, so that what only may have much to say holds no room for it.
+            Box::pin(self.write_output()).await?;
         }
         Ok(())
     }

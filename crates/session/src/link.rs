@@ -49,9 +49,10 @@ pub(crate) async fn write_all(link: &mut dyn Link, mut octets: &[u8], patience: 
         return Ok(());
     }
     while !octets.is_empty() {
-        link.set_timer(patience);
+        // The timer is set only where there is something to wait for: mostly the octets go at once.
+        let mut waits = false;
         let taken = poll_fn(|cx| match link.poll_write(cx, octets) {
-            Poll::Pending => link.poll_timer(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => out_of_patience(link, cx, patience, &mut waits).map(Err),
             ready => ready,
         })
         .await?;
@@ -60,10 +61,18 @@ pub(crate) async fn write_all(link: &mut dyn Link, mut octets: &[u8], patience: 
         }
         octets = &octets[taken.min(octets.len())..];
     }
-    link.set_timer(patience);
+    let mut waits = false;
     poll_fn(|cx| match link.poll_flush(cx) {
-        Poll::Pending => link.poll_timer(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        Poll::Pending => out_of_patience(link, cx, patience, &mut waits).map(Err),
         ready => ready,
     })
     .await
+}
+
+/// Ready when the client has taken nothing for so long. `waits`: whether the timer is set already.
+fn out_of_patience(link: &mut dyn Link, cx: &mut Context<'_>, patience: Duration, waits: &mut bool) -> Poll<io::Error> {
+    if !std::mem::replace(waits, true) {
+        link.set_timer(patience);
+    }
+    link.poll_timer(cx).map(|()| io::ErrorKind::TimedOut.into())
 }

@@ -1,6 +1,7 @@
 //! The life of one connection: greeting, one command after the other, last words. Commands run in the order they were
 //! sent, each answered before the next begins, so pipelining needs no rule of its own (RFC 9051 §5.5).
 
+use std::future::ready;
 use std::sync::Arc;
 
 use columba_types::limits;
@@ -197,29 +198,20 @@ impl Turn<'_> {
     }
 
     /// Deals with a frame in a box of its own, so that a connection which waits for its next command holds no room for
-    /// running one. Not an async function: that would keep the room for the box's content after all.
+    /// running one. Not an async function: that would keep the room for the box's content after all, and IDLE that of
+    /// everything a frame may be besides a command.
     fn boxed_frame<'t>(&'t mut self, channel: &'t mut Channel<'_>, frame: Frame) -> BoxFuture<'t, Result<Next, Ended>> {
-        Box::pin(self.frame(channel, frame))
-    }
-
-    async fn frame(&mut self, channel: &mut Channel<'_>, frame: Frame) -> Result<Next, Ended> {
         match frame {
-            Frame::Command(octets) => self.command(channel, &octets).await,
-            Frame::Literal(literal) => self.literal(channel, literal).await,
-            Frame::Refused(refusal) => self.refused(channel, &refusal).await,
-            // Streamed literals are read where they were asked for.
-            Frame::Data(_) | Frame::DataEnd => Ok(Next::Continue),
-        }
-    }
-
-    async fn command(&mut self, channel: &mut Channel<'_>, octets: &[u8]) -> Result<Next, Ended> {
-        if octets.is_empty() {
             // Some clients send an empty line after a literal or DONE.
-            return Ok(Next::Continue);
-        }
-        match parse_command(octets, self.state.enabled.parse_mode()) {
-            Ok(command) => self.execute(channel, command, None).await,
-            Err(error) => self.unparsed(channel, error).await,
+            Frame::Command(octets) if octets.is_empty() => Box::pin(ready(Ok(Next::Continue))),
+            Frame::Command(octets) => match parse_command(&octets, self.state.enabled.parse_mode()) {
+                Ok(Command { tag, body }) => Box::pin(self.execute(channel, tag, body, None)),
+                Err(error) => Box::pin(self.unparsed(channel, error)),
+            },
+            Frame::Literal(literal) => Box::pin(self.literal(channel, literal)),
+            Frame::Refused(refusal) => Box::pin(self.refused(channel, refusal)),
+            // Streamed literals are read where they were asked for.
+            Frame::Data(_) | Frame::DataEnd => Box::pin(ready(Ok(Next::Continue))),
         }
     }
 
@@ -227,10 +219,10 @@ impl Turn<'_> {
     async fn execute(
         &mut self,
         channel: &mut Channel<'_>,
-        command: Command,
+        tag: Tag,
+        body: CommandBody,
         literal: Option<(LiteralHead, AppendPlace)>,
     ) -> Result<Next, Ended> {
-        let Command { tag, body } = command;
         let (name, numbering) = name_of(&body);
         // RFC 7162 §3.2.10.2: nothing vanishes while message numbers are searched for, be it by UID SEARCH.
         let by_number = matches!(&body, CommandBody::Search(search) if search.key.has_sequence_numbers());
@@ -254,7 +246,8 @@ impl Turn<'_> {
                         Expunges::UidForm => numbering == Numbering::Uid && !by_number,
                     };
                     let uid = numbering == Numbering::Uid;
-                    settle(&mut context, outcome, Sync { expunges, uid, flags: true }).await
+                    // In a box: IDLE waits before it comes here, and should hold no room for it.
+                    Box::pin(settle(&mut context, outcome, Sync { expunges, uid, flags: true })).await
                 }
             },
         };
@@ -283,8 +276,8 @@ impl Turn<'_> {
         if self.state.login.is_some() {
             match parse_append_head(channel.framer.head(), self.state.enabled.parse_mode()) {
                 Some(Ok(AppendHead { tag, append, place })) => {
-                    let command = Command { tag, body: CommandBody::Append(append) };
-                    return self.execute(channel, command, Some((literal, place))).await;
+                    let body = CommandBody::Append(append);
+                    return self.execute(channel, tag, body, Some((literal, place))).await;
                 }
                 Some(Err(error)) => {
                     channel.framer.refuse();
@@ -299,7 +292,7 @@ impl Turn<'_> {
         Ok(Next::Continue)
     }
 
-    async fn refused(&mut self, channel: &mut Channel<'_>, refusal: &Refusal) -> Result<Next, Ended> {
+    async fn refused(&mut self, channel: &mut Channel<'_>, refusal: Refusal) -> Result<Next, Ended> {
         let code = match refusal.reason {
             RefusalReason::CommandTooBig | RefusalReason::LiteralSize => Some(Code::TooBig),
             _ => None,

@@ -37,16 +37,10 @@ pub(crate) async fn sync(
     let mut arrived = false;
     if snapshot.head.highest_modseq > since {
         let expunged = catch_up.expunged.unwrap_or_else(|| selected.view.announced().difference(&snapshot.uids()));
-        let mut new: Vec<u32> =
-            snapshot.records().rev().map(|r| r.uid.value()).take_while(|uid| *uid > known_to).collect();
-        new.reverse();
         let last_uid = snapshot.head.uid_next.value() - 1;
-        let news = News {
-            expunged: &expunged,
-            arrived: &new.into_iter().collect(),
-            last_uid,
-            modseq: snapshot.head.highest_modseq,
-        };
+        let above = UidSet::range(known_to.saturating_add(1), last_uid);
+        let new: UidSet = snapshot.records_in(&above).map(|record| record.uid).collect();
+        let news = News { expunged: &expunged, arrived: &new, last_uid, modseq: snapshot.head.highest_modseq };
         arrived = selected.view.absorb(&news);
     }
     if how.expunges && selected.view.has_pending() {
@@ -236,12 +230,17 @@ impl Selected {
             true => UidSet::range(mailbox.recent_from().value(), self.view.seen_to()),
             false => mailbox.claim_recent(),
         };
-        self.recent = self.recent.union(&claimed);
+        if !claimed.is_empty() {
+            self.recent = self.recent.union(&claimed);
+        }
         Ok(())
     }
 
     /// How many of the messages the client knows of are \Recent to it.
     pub(crate) fn recent_count(&self) -> u32 {
-        self.recent.intersection(&self.view.announced()).len() as u32
+        match self.recent.is_empty() {
+            true => 0,
+            false => self.recent.intersection(&self.view.announced()).len() as u32,
+        }
     }
 }

@@ -152,7 +152,10 @@ impl View {
 
     /// Takes note of what has happened. Returns whether messages arrived, so that EXISTS is due.
     pub fn absorb(&mut self, news: &News<'_>) -> bool {
-        let gone = news.expunged.intersection(&self.announced());
+        let gone = match news.expunged.is_empty() {
+            true => UidSet::new(),
+            false => news.expunged.intersection(&self.announced()),
+        };
         if !gone.is_empty() {
             self.held = self.complete();
             self.pending = self.pending.union(&gone);

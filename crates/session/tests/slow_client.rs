@@ -63,7 +63,7 @@ fn with_a_fetch_begun(rest: impl FnOnce(&MailSide, &ClientEnd, &mut dyn FnMut() 
     let mail = mail_with_a_large_message();
     let services = Arc::new(Services {
         store: mail.store().clone(),
-        passwords: PasswordChecker::new(),
+        passwords: PasswordChecker::default(),
         gate: Arc::new(OpenGate),
         settings: Settings::default(),
         compressors: Compressors::default(),

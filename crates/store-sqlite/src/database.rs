@@ -80,6 +80,11 @@ pub(crate) fn use_log(connection: &Connection, log_bytes: u64) -> rusqlite::Resu
     connection.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = {log_bytes};"))
 }
 
+/// Gives back the memory of pages that were read or written; the next ones are read again.
+pub(crate) fn rest(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA shrink_memory")
+}
+
 /// Whether there is any key.
 pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM kv)", [], |row| row.get(0))

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 #[derive(Debug)]
 struct Line<T> {
@@ -66,6 +67,13 @@ impl<T> Queue<T> {
         Some(line.items.drain(..taken).collect())
     }
 
+    /// Whether there is something to do, or the end, before so long a silence. Others may take it first.
+    pub(crate) fn is_busy_within(&self, silence: Duration) -> bool {
+        let idle = |line: &mut Line<T>| line.items.is_empty() && !line.closed;
+        let waited = self.arrived.wait_timeout_while(self.lock(), silence, idle);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     fn wait(&self) -> MutexGuard<'_, Line<T>> {
         self.arrived
             .wait_while(self.lock(), |line| line.items.is_empty() && !line.closed)
@@ -95,6 +103,17 @@ mod tests {
         assert_eq!(queue.take(0, 0, |n| *n), Some(vec![6]));
         assert_eq!(queue.take(9, 9, |n| *n), None);
         assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn silence_is_told_from_work_and_from_the_end() {
+        let queue = Queue::new();
+        assert!(!queue.is_busy_within(Duration::ZERO));
+        queue.push(1).unwrap();
+        assert!(queue.is_busy_within(Duration::ZERO));
+        assert_eq!(queue.pop(), Some(1));
+        queue.close();
+        assert!(queue.is_busy_within(Duration::from_secs(3600)));
     }
 
     #[test]

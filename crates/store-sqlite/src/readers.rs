@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use columba_store::{EngineError, Key, Partition};
 use columba_types::AccountId;
+use columba_types::limits::DATABASE_REST;
 use futures_channel::oneshot::Sender;
 use rusqlite::Connection;
 
@@ -47,6 +48,10 @@ pub(crate) fn run(queue: &Queue<Question>, files: &[ReadFile], accounts: &Accoun
     let mut reader = Reader { files, reads: &mut reads, accounts };
     while let Some(question) = queue.pop() {
         reader.answer(question);
+        if !queue.is_busy_within(DATABASE_REST) {
+            // It only gives memory back: without it, too, all goes on.
+            files.iter().for_each(|file| _ = database::rest(&file.connection));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use columba_store::{Batch, CommitError, Done, Expect, Guard, Key, Partition};
-use columba_types::limits::{COMMIT_GROUP_BYTES, COMMIT_QUEUE};
+use columba_types::limits::{COMMIT_GROUP_BYTES, COMMIT_QUEUE, DATABASE_REST};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::checkpointer::CheckpointState;
@@ -100,6 +100,10 @@ impl Writer {
                 return After::Reopen;
             }
             self.checkpoints.after_commit(&mut writes);
+            if !self.queue.is_busy_within(DATABASE_REST) {
+                // It only gives memory back: without it, too, all goes on.
+                _ = database::rest(connection);
+            }
             next = self.next_group();
         }
         After::Next

@@ -45,7 +45,7 @@ pub struct AccountStore {
     pub(crate) tree_turn: tokio::sync::Mutex<()>,
     pub(crate) tree_line: Mutex<TreeLine>,
     pub(crate) tree_heard: Notify,
-    pub(crate) recent_threads: Mutex<RecentThreads>,
+    pub(crate) recent_threads: Arc<Mutex<RecentThreads>>,
     pub(crate) metadata_news: Mutex<MetadataNews>,
     last_message: AtomicU64,
 }
@@ -79,7 +79,7 @@ impl AccountStore {
             tree_turn: tokio::sync::Mutex::default(),
             tree_line: Mutex::default(),
             tree_heard: Notify::new(),
-            recent_threads: Mutex::default(),
+            recent_threads: Arc::default(),
             metadata_news: Mutex::default(),
             last_message: AtomicU64::new(0),
             core,
@@ -147,7 +147,8 @@ impl AccountStore {
         let room = match place.upgrade() {
             Some(room) => room,
             None => {
-                let snapshot = match load(&self.core, self.partition(), id).await {
+                // In a box, so that those who find it in memory hold no room for it while they wait.
+                let snapshot = match Box::pin(load(&self.core, self.partition(), id)).await {
                     Ok(snapshot) => snapshot,
                     Err(error) => {
                         drop(place);

@@ -121,6 +121,7 @@ impl Draft {
         match self.pages.open_page() {
             Some(page) => {
                 self.dirty.insert(page.key);
+                page.make_room();
                 page.records.push(record);
                 self.grown.insert(page.key);
             }

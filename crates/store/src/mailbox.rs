@@ -1,7 +1,7 @@
 //! A mailbox in memory: what is published of it, and reading that. How it changes is in `line` and `changes`.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use columba_types::limits::{COMMIT_RETRIES, GHOST_RECORDS};
@@ -47,6 +47,8 @@ pub(crate) struct Room {
     pub(crate) heard: Notify,
     /// The first UID nobody claimed as \Recent; 0 never occurs.
     pub(crate) recent_from: AtomicU32,
+    /// When it was last noted as used, by the clock of those kept in memory; 0: never.
+    pub(crate) touched: AtomicU64,
 }
 
 /// What is published, and what waits for its outcome.
@@ -156,6 +158,7 @@ impl Room {
                 line: line::Line::default(),
             }),
             heard: Notify::new(),
+            touched: AtomicU64::new(0),
         }
     }
 

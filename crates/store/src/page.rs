@@ -4,6 +4,9 @@ use columba_types::{Flags, KeywordBits, ModSeq, SystemFlags};
 
 use crate::snapshot::Record;
 
+/// Records for which a growing page takes room at once.
+const SPARE_RECORDS: usize = 8;
+
 /// Some neighbouring records of a mailbox, rising by UID. Never changed once it is in a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
@@ -32,6 +35,13 @@ impl Page {
         self.highest_modseq = self.records.iter().map(|r| r.modseq).max().unwrap_or_default();
         let all = self.records.iter().fold(Flags::NONE, |flags, record| flags.union(record.flags));
         (self.keywords, self.system) = (all.keywords, all.system);
+    }
+
+    /// Makes room for a record, with little to spare: the page is copied by the next change anyhow, and stays in memory.
+    pub(crate) fn make_room(&mut self) {
+        if self.records.len() == self.records.capacity() {
+            self.records.reserve_exact(SPARE_RECORDS);
+        }
     }
 
     /// UID of the first record; 0 if there is none.

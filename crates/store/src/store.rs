@@ -176,6 +176,8 @@ pub(crate) struct Rooms {
     mailboxes: usize,
     records: u64,
     used: Mutex<Used>,
+    /// The clock of `used`, to be read without waiting for it.
+    touches: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -206,6 +208,11 @@ impl Used {
 impl Rooms {
     /// Notes that a mailbox is used now. One in use elsewhere stays alive there when it goes from here.
     pub(crate) fn touch(&self, room: &Arc<Room>) {
+        // Among the last used it need not be moved: a thousand sessions that look at once would only wait for each other.
+        let last = room.touched.load(Ordering::Relaxed);
+        if last > 0 && self.touches.load(Ordering::Relaxed).saturating_sub(last) < self.mailboxes as u64 / 8 {
+            return;
+        }
         let key = (room.account.id(), room.id);
         let records = room.records();
         // Dropped only when the lock is given back: with them may go what takes long to take apart.
@@ -215,6 +222,8 @@ impl Rooms {
         used.clock += 1;
         used.records += records;
         let time = used.clock;
+        room.touched.store(time, Ordering::Relaxed);
+        self.touches.store(time, Ordering::Relaxed);
         used.rooms.insert(key, UsedRoom { _room: Arc::clone(room), time, records });
         used.by_time.insert(time, key);
         while used.rooms.len() > self.mailboxes || used.records > self.records {
@@ -277,7 +286,12 @@ impl Store {
         };
         core.check_format(Partition::Global, keys::global_format()).await?;
         let Options { cache_mailboxes, cache_records, .. } = core.options;
-        let rooms = Rooms { mailboxes: cache_mailboxes, records: cache_records, used: Mutex::default() };
+        let rooms = Rooms {
+            mailboxes: cache_mailboxes,
+            records: cache_records,
+            used: Mutex::default(),
+            touches: AtomicU64::new(0),
+        };
         let store = Store(Arc::new(StoreInner {
             core: Arc::new(core),
             rooms: Arc::new(rooms),

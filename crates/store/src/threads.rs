@@ -4,6 +4,7 @@
 //! can never be changed.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
 
 use columba_types::ThreadId;
 use columba_types::limits::{RECENT_THREADS, THREAD_REFERENCES};
@@ -23,22 +24,75 @@ pub(crate) struct FoundThread {
     pub(crate) new_entries: Vec<u128>,
 }
 
-/// Threads given lately, among them those of commits that are still in line.
+/// Threads of commits that are still in line: what is durable is looked up in the engine.
 #[derive(Debug, Default)]
 pub(crate) struct RecentThreads {
-    threads: HashMap<u128, ThreadId>,
-    order: VecDeque<u128>,
+    /// Each with its place in `order`.
+    threads: HashMap<u128, (ThreadId, u64)>,
+    order: VecDeque<(u128, u64)>,
+    given: u64,
+    /// Lookups that have perhaps read the engine already.
+    looking: usize,
+    /// What is durable, and may be missing in what they read: it goes with the last of them.
+    settled: Vec<(u128, ThreadId)>,
+}
+
+/// A lookup at work; nothing it has to find goes meanwhile.
+struct Looking<'a>(&'a Mutex<RecentThreads>);
+
+impl<'a> Looking<'a> {
+    fn begin(recent: &'a Mutex<RecentThreads>) -> Self {
+        lock(recent).looking += 1;
+        Self(recent)
+    }
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        let mut recent = lock(self.0);
+        recent.looking = recent.looking.saturating_sub(1);
+        recent.clear_settled();
+    }
 }
 
 impl RecentThreads {
-    fn add(&mut self, hash: u128, thread: ThreadId) {
-        if self.threads.insert(hash, thread).is_none() {
-            self.order.push_back(hash);
+    /// The engine has these entries now.
+    pub(crate) fn settle(&mut self, entries: impl Iterator<Item = (u128, ThreadId)>) {
+        self.settled.extend(entries);
+        self.clear_settled();
+    }
+
+    /// Lets go of what is durable, unless somebody may not have read it.
+    fn clear_settled(&mut self) {
+        if self.looking > 0 {
+            // Lookups that never pause must not keep it all: the oldest is in the engine for long.
+            let most = self.settled.len().min(RECENT_THREADS);
+            self.settled.drain(..self.settled.len() - most);
+            return;
         }
+        for (hash, thread) in std::mem::take(&mut self.settled) {
+            // One that another commit in line has given another thread stays until that is durable.
+            if self.threads.get(&hash).is_some_and(|(given, _)| *given == thread) {
+                self.threads.remove(&hash);
+            }
+        }
+        if self.threads.is_empty() {
+            // An account at rest holds no room for them.
+            (self.threads, self.order) = (HashMap::new(), VecDeque::new());
+        }
+    }
+
+    fn add(&mut self, hash: u128, thread: ThreadId) {
+        self.given += 1;
+        self.threads.insert(hash, (thread, self.given));
+        self.order.push_back((hash, self.given));
         while self.order.len() > RECENT_THREADS
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((oldest, place)) = self.order.pop_front()
         {
-            self.threads.remove(&oldest);
+            // It may have gone, or been given again since.
+            if self.threads.get(&oldest).is_some_and(|(_, given)| *given == place) {
+                self.threads.remove(&oldest);
+            }
         }
     }
 }
@@ -103,6 +157,7 @@ impl AccountStore {
         all.sort_unstable();
         all.dedup();
         let mut known: HashMap<u128, ThreadId> = HashMap::with_capacity(all.len());
+        let _looking = Looking::begin(&self.recent_threads);
         if !all.is_empty() {
             let keys = all.iter().map(|hash| keys::thread(*hash)).collect();
             let values = self.core.engine.read(self.partition(), keys).await?;
@@ -117,7 +172,8 @@ impl AccountStore {
         let mut all = Vec::with_capacity(messages.len());
         for (new, clues) in messages.iter().zip(wanted) {
             // What was given lately wins: its commit may be in line.
-            let thread_of = |hash: &u128| recent.threads.get(hash).or_else(|| known.get(hash)).copied();
+            let thread_of =
+                |hash: &u128| recent.threads.get(hash).map(|(thread, _)| thread).or_else(|| known.get(hash)).copied();
             let found = clues.in_order().find_map(thread_of);
             let thread = found.unwrap_or(ThreadId(new.bytes.message_id().0));
             // The message's own entry is always its own, so that it goes with the last message of that id.
@@ -131,5 +187,63 @@ impl AccountStore {
             all.push(FoundThread { thread, new_entries });
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(recent: &Mutex<RecentThreads>, hash: u128) -> Option<ThreadId> {
+        lock(recent).threads.get(&hash).map(|(thread, _)| *thread)
+    }
+
+    #[test]
+    fn what_is_durable_is_forgotten() {
+        let recent = Mutex::<RecentThreads>::default();
+        lock(&recent).add(1, ThreadId(10));
+        lock(&recent).add(2, ThreadId(10));
+        lock(&recent).settle([(1, ThreadId(10))].into_iter());
+        assert_eq!((given(&recent, 1), given(&recent, 2)), (None, Some(ThreadId(10))));
+        lock(&recent).settle([(2, ThreadId(10))].into_iter());
+        assert_eq!((lock(&recent).threads.capacity(), lock(&recent).order.capacity()), (0, 0));
+    }
+
+    // It may have read the engine before the entry was there.
+    #[test]
+    fn a_lookup_at_work_still_finds_it() {
+        let recent = Mutex::<RecentThreads>::default();
+        lock(&recent).add(1, ThreadId(10));
+        let (first, second) = (Looking::begin(&recent), Looking::begin(&recent));
+        lock(&recent).settle([(1, ThreadId(10))].into_iter());
+        drop(first);
+        assert_eq!(given(&recent, 1), Some(ThreadId(10)));
+        drop(second);
+        assert_eq!(given(&recent, 1), None);
+    }
+
+    #[test]
+    fn what_a_later_commit_gives_stays_until_that_is_durable() {
+        let recent = Mutex::<RecentThreads>::default();
+        lock(&recent).add(1, ThreadId(10));
+        lock(&recent).add(1, ThreadId(20));
+        lock(&recent).settle([(1, ThreadId(10))].into_iter());
+        assert_eq!(given(&recent, 1), Some(ThreadId(20)));
+    }
+
+    // limits::RECENT_THREADS
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let recent = Mutex::<RecentThreads>::default();
+        let _looking = Looking::begin(&recent);
+        for n in 0..3 * RECENT_THREADS as u128 {
+            lock(&recent).add(n, ThreadId(10));
+            lock(&recent).settle([(n, ThreadId(10))].into_iter());
+        }
+        let recent = lock(&recent);
+        assert!(recent.threads.len() <= RECENT_THREADS && recent.order.len() <= RECENT_THREADS);
+        assert!(
+            recent.settled.len() <= RECENT_THREADS && recent.threads.contains_key(&(3 * RECENT_THREADS as u128 - 1))
+        );
     }
 }

@@ -177,7 +177,8 @@ pub const COMMIT_QUEUE: usize = 4_096;
 pub const COMMIT_RETRIES: usize = 16;
 /// References of one message that take part in finding its thread; the newest count.
 pub const THREAD_REFERENCES: usize = 16;
-/// Threads given lately that an account in memory remembers, for messages whose thread is still being written.
+/// Threads that an account in memory remembers while they are being written, for messages that come meanwhile; above, the
+/// oldest go.
 pub const RECENT_THREADS: usize = 1_024;
 /// Records copied at once when a segment is rewritten, so that they share a sync of the disk.
 pub const SEGMENT_COPIES: usize = 64;
@@ -195,6 +196,8 @@ pub const SCAN_MESSAGES: usize = 100;
 pub const COMMIT_GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Octets of a shard's log before it is copied into its file: they are read again after a crash.
 pub const WAL_BYTES: u64 = 16 * 1024 * 1024;
+/// Silence after which a thread gives back what it holds of a database's pages in memory: up to 16 MB each.
+pub const DATABASE_REST: Duration = Duration::from_secs(2);
 /// Octets of messages that are made durable with one sync, for the same reason as with commits.
 pub const BLOB_GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Octets of a segment file before a new one is begun.
@@ -268,8 +271,8 @@ pub const PASSWORD_CHECKS: usize = 4;
 pub const REFUSAL_DELAY: Duration = Duration::from_millis(250);
 /// Passwords found right that are known again without a slow hash, twice this at most (32 octets each).
 pub const PASSWORD_CACHE_ENTRIES: usize = 20_000;
-/// How long they are known, twice this at most.
-pub const PASSWORD_CACHE_LIFE: Duration = Duration::from_secs(15 * 60);
+/// How long they are known at most, by default.
+pub const PASSWORD_CACHE: Duration = Duration::from_secs(30 * 60);
 /// Memory of one Argon2 check, in KiB. Imported credentials that cost more than this and the next ones are refused.
 pub const ARGON2_MEMORY_KIB: u32 = 1024 * 1024;
 /// Passes of one Argon2 check.

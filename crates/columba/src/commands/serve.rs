@@ -107,6 +107,7 @@ fn server_config(config: &Config) -> columba_server::Config {
         listeners: config.listeners.iter().map(server_listener).collect(),
         tls,
         plaintext_networks: networks.collect(),
+        password_cache: config.auth.password_cache,
         connections_per_account: config.limits.connections_per_account,
         connections_per_address: config.limits.connections_per_address,
         connections: config.limits.connections,

@@ -145,10 +145,19 @@ pub(crate) struct TlsFiles {
     pub(crate) key: PathBuf,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Auth {
     /// Where LOGIN and PLAIN are allowed without TLS.
     pub(crate) plaintext_networks: Vec<Network>,
+    /// How long a password that was right is known without its slow hash.
+    #[serde(rename = "password_cache_secs", serialize_with = "as_secs")]
+    pub(crate) password_cache: Duration,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { plaintext_networks: Vec::new(), password_cache: limits::PASSWORD_CACHE }
+    }
 }
 
 /// What the server's process may do.
@@ -318,6 +327,7 @@ impl Config {
         }
         let networks: Vec<String> = self.auth.plaintext_networks.iter().map(|n| text(&n.to_string())).collect();
         let _ = write!(out, "\n[auth]\nplaintext_networks = [{}]\n", networks.join(", "));
+        let _ = writeln!(out, "password_cache = \"{}s\"", self.auth.password_cache.as_secs());
         let confine = word_of(&Confine::WORDS, self.process.confine);
         let user = self.process.user.as_ref().map_or(String::new(), |user| format!("user = {}\n", text(user)));
         let _ = write!(out, "\n[process]\n{user}confine = \"{confine}\"\n");
@@ -378,6 +388,7 @@ mod tests {
     fn what_is_shown_reads_back_as_the_same() {
         let mut config = Config::defaults("/srv/mail \"x\"".into());
         config.auth.plaintext_networks = vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
+        config.auth.password_cache = Duration::from_secs(60);
         config.limits.connections = 5;
         config.process = Process { user: Some("mail".into()), confine: Confine::Required };
         config.admin_contact = "mailto:postmaster@example.org".into();

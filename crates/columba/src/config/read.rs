@@ -28,7 +28,7 @@ const TOP: &[&str] = &[
 ];
 const LISTENER: &[&str] = &["protocol", "address", "tls", "extensions"];
 const TLS: &[&str] = &["certificate", "key"];
-const AUTH: &[&str] = &["plaintext_networks"];
+const AUTH: &[&str] = &["password_cache", "plaintext_networks"];
 const PROCESS: &[&str] = &["user", "confine"];
 const LIMITS: &[&str] = &[
     "message_bytes",
@@ -196,6 +196,9 @@ fn check_pem(reader: &mut Reader<'_>, written: &Spanned<String>, base: &Path, la
 }
 
 fn read_auth(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Config) {
+    if let Some(longest) = reader.duration(section, "password_cache") {
+        config.auth.password_cache = longest.value;
+    }
     for network in reader.strings(section, "plaintext_networks").unwrap_or_default() {
         match network.value.parse() {
             Ok(parsed) => config.auth.plaintext_networks.push(parsed),

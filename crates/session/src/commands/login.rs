@@ -32,7 +32,7 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
     let usable = account.filter(|account| !account.disabled);
     let credentials = usable.as_ref().map(|account| account.credentials.clone()).unwrap_or_default();
     let verdict = context.services.passwords.verify(credentials, password).await;
-    let Some(account) = usable.filter(|_| verdict.accepted) else { return refuse(context, user, how) };
+    let Some(mut account) = usable.filter(|_| verdict.accepted) else { return refuse(context, user, how) };
     if let Some(credentials) = verdict.replace {
         let change = AccountChange { credentials: Some(credentials), ..AccountChange::default() };
         if let Err(error) = context.services.store.update_account(account.id, change).await {
@@ -50,6 +50,8 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
     }
     let mail = context.services.store.open_account(account.id).await?;
     info!(connection = context.peer.connection, address = ?context.peer.address, account = account.name, how, "login");
+    // A session needs no verifiers, and many sessions would hold many.
+    account.credentials = Vec::new();
     context.state.login = Some(Box::new(Login {
         account,
         mail,

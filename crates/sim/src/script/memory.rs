@@ -59,7 +59,7 @@ impl MemoryGround {
         let gate = Arc::new(CountingGate::default());
         let services = Arc::new(Services {
             store: mail.store().clone(),
-            passwords: PasswordChecker::new(),
+            passwords: PasswordChecker::default(),
             gate: gate.clone(),
             settings: Settings::default(),
             compressors: Compressors::default(),

@@ -19,6 +19,9 @@ use crate::data_dir::{private_file, sync_dir};
 use crate::fault::io_fault;
 use crate::queue::Queue;
 
+/// What is written ahead of the messages, a piece at a time.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
 /// A message in line.
 #[derive(Debug)]
 pub(crate) struct Append {
@@ -65,7 +68,7 @@ impl Lane {
             next_number: AtomicU64::new(last + 1),
             growing: Mutex::new(None),
         });
-        let writer = LaneWriter { lane: Arc::clone(&lane), tail: None, zeros: Vec::new() };
+        let writer = LaneWriter { lane: Arc::clone(&lane), tail: None };
         let writer = LaneWriter { tail: tail.flatten(), ..writer };
         writer.show();
         Ok((lane, writer))
@@ -150,7 +153,6 @@ impl Tail {
 pub(crate) struct LaneWriter {
     lane: Arc<Lane>,
     tail: Option<Tail>,
-    zeros: Vec<u8>,
 }
 
 impl LaneWriter {
@@ -208,7 +210,7 @@ impl LaneWriter {
         write_records(&tail.file, group, tail.end)?;
         if end > tail.zeroed {
             tail.zeroed = end;
-            write_zeros(tail, end, &mut self.zeros)?;
+            write_zeros(tail, end)?;
         }
         tail.file.sync_data()?;
         if !tail.named {
@@ -262,15 +264,20 @@ fn write_at(file: &File, octets: &[u8], offset: u64) -> io::Result<u64> {
 
 /// Writes zeros behind the records, so that the next syncs find the file as long as it was: the file system then has
 /// no journal to write for them (measured: twice as many syncs a second from four threads).
-fn write_zeros(tail: &mut Tail, end: u64, zeros: &mut Vec<u8>) -> io::Result<()> {
-    let most = SEGMENT_ZEROED_BYTES as usize;
+fn write_zeros(tail: &mut Tail, end: u64) -> io::Result<()> {
     // Behind much that was written at once they would only double the work.
     if end - tail.end > SEGMENT_ZEROED_BYTES / 4 {
         return Ok(());
     }
-    zeros.resize(most, 0);
-    tail.file.write_all_at(zeros, end)?;
-    tail.zeroed = end + SEGMENT_ZEROED_BYTES;
+    // In pieces, so that no lane holds as many zeros.
+    let zeroed = end + SEGMENT_ZEROED_BYTES;
+    let mut at = end;
+    while at < zeroed {
+        let piece = (zeroed - at).min(ZEROS.len() as u64);
+        tail.file.write_all_at(ZEROS.get(..piece as usize).unwrap_or(&ZEROS), at)?;
+        at += piece;
+    }
+    tail.zeroed = zeroed;
     Ok(())
 }
 

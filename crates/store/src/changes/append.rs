@@ -14,6 +14,7 @@ use crate::engine::{Batch, CommitError, Expect};
 use crate::incoming::StoredBytes;
 use crate::line::{Hook, change};
 use crate::mailbox::Mailbox;
+use crate::memory::lock;
 use crate::message::Message;
 use crate::threads::FoundThread;
 use crate::{StoreError, keys};
@@ -59,17 +60,23 @@ impl Arriving {
         }
         let threads = account.threads_of(&messages).await?;
         let mut bytes: Vec<StoredBytes> = Vec::with_capacity(messages.len());
+        let mut entries = Vec::new();
         let mut entering = Vec::with_capacity(messages.len());
         for (new, found) in messages.into_iter().zip(threads) {
             let NewMessage { bytes: stored, flags, internal_date, summary } = new;
             let (id, blob, size) = (stored.message_id(), stored.blob, stored.blob.len);
             let message = Message { id, blob, size, thread: found.thread, summary, generation: 0 };
             let value = codec::message::encode(&message);
+            entries.extend(found.new_entries.iter().map(|hash| (*hash, found.thread)));
             entering.push(Entering { id, value, flags, internal_date, size, found });
             bytes.push(stored);
         }
+        let recent = Arc::clone(&account.recent_threads);
         let hook = move |outcome: &Result<(), CommitError>| match outcome {
-            Ok(()) => bytes.iter().for_each(StoredBytes::committed),
+            Ok(()) => {
+                bytes.iter().for_each(StoredBytes::committed);
+                lock(&recent).settle(entries.iter().copied());
+            }
             Err(CommitError::Indeterminate(_)) => bytes.iter().for_each(StoredBytes::unknown),
             Err(_) => {}
         };
