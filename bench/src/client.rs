@@ -2,22 +2,37 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush};
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::Failure;
 use crate::Layers;
+use crate::arrivals::Device;
 use crate::peer::{PASSWORD, Peer};
 
-trait Both: AsyncRead + AsyncWrite + Send {}
-impl<T: AsyncRead + AsyncWrite + Send> Both for T {}
+trait Both: AsyncRead + AsyncWrite + Send + Unpin {
+    /// The socket itself; none where there is TLS on it.
+    fn into_socket(self: Box<Self>) -> Option<std::net::TcpStream>;
+}
+
+impl Both for TcpStream {
+    fn into_socket(self: Box<Self>) -> Option<std::net::TcpStream> {
+        self.into_std().ok()
+    }
+}
+
+impl Both for TlsStream<TcpStream> {
+    fn into_socket(self: Box<Self>) -> Option<std::net::TcpStream> {
+        None
+    }
+}
 
 /// Where devices connect to, and how.
 #[derive(Clone)]
@@ -42,9 +57,9 @@ impl Door {
         socket.bind(SocketAddr::new(IpAddr::V4(home), 0))?;
         let stream = socket.connect(self.address).await?;
         stream.set_nodelay(true)?;
-        let stream: Pin<Box<dyn Both>> = match &self.tls {
-            Some(tls) => Box::pin(tls.connect(ServerName::try_from("localhost")?, stream).await?),
-            None => Box::pin(stream),
+        let stream: Box<dyn Both> = match &self.tls {
+            Some(tls) => Box::new(tls.connect(ServerName::try_from("localhost")?, stream).await?),
+            None => Box::new(stream),
         };
         let mut client = Client { stream, inflate: None, input: Vec::new(), tag: 0 };
         client.line().await?;
@@ -66,13 +81,19 @@ fn connector(certificate: CertificateDer<'static>) -> Result<TlsConnector, Failu
 
 /// A connection.
 pub(crate) struct Client {
-    stream: Pin<Box<dyn Both>>,
+    stream: Box<dyn Both>,
     inflate: Option<Box<InflateState>>,
     input: Vec<u8>,
     tag: u32,
 }
 
 impl Client {
+    /// The same connection as one that only listens. It must have neither TLS nor compression.
+    pub(crate) fn into_device(self) -> Result<Device, Failure> {
+        let socket = self.stream.into_socket().filter(|_| self.inflate.is_none());
+        Device::new(socket.ok_or("only a plain connection can be asked when its octets came")?)
+    }
+
     /// Sends octets. Under compression they go as stored blocks: what they are to the server is the same.
     pub(crate) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         if self.inflate.is_none() {

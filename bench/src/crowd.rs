@@ -52,9 +52,14 @@ pub(crate) async fn fill(client: &mut Client, mailbox: &str, messages: usize) ->
 
 /// One message.
 pub(crate) async fn append(client: &mut Client, mailbox: &str, number: usize) -> Result<(), Failure> {
-    let message = format!(
+    let message = message(number);
+    client.command(&format!("APPEND {mailbox} {{{}+}}\r\n{message}", message.len())).await
+}
+
+/// What it says.
+pub(crate) fn message(number: usize) -> String {
+    format!(
         "From: Ann <ann@example.org>\r\nTo: bob@example.net\r\nSubject: Message {number}\r\n\
          Date: Thu, 1 Jan 2026 10:00:00 +0000\r\nMessage-ID: <{number}@example.org>\r\n\r\nThis is message {number}.\r\n"
-    );
-    client.command(&format!("APPEND {mailbox} {{{}+}}\r\n{message}", message.len())).await
+    )
 }

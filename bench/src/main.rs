@@ -1,6 +1,7 @@
 //! Measures a Columba server from outside, by what a device on loopback sees and what the kernel says of the process.
 //! It starts the server it measures, in a data directory of its own, and knows nothing of what is inside.
 
+mod arrivals;
 mod client;
 mod crowd;
 mod idle;
