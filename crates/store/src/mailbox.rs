@@ -49,6 +49,8 @@ pub(crate) struct Room {
     pub(crate) recent_from: AtomicU32,
     /// When it was last noted as used, by the clock of those kept in memory; 0: never.
     pub(crate) touched: AtomicU64,
+    /// How many records it held then.
+    pub(crate) counted: AtomicU64,
 }
 
 /// What is published, and what waits for its outcome.
@@ -159,6 +161,7 @@ impl Room {
             }),
             heard: Notify::new(),
             touched: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
         }
     }
 

@@ -208,13 +208,15 @@ impl Used {
 impl Rooms {
     /// Notes that a mailbox is used now. One in use elsewhere stays alive there when it goes from here.
     pub(crate) fn touch(&self, room: &Arc<Room>) {
-        // Among the last used it need not be moved: a thousand sessions that look at once would only wait for each other.
+        let records = room.records();
+        // Among the last used, and no larger, it need not be moved: a thousand sessions that look at once would only wait
+        // for each other.
         let last = room.touched.load(Ordering::Relaxed);
-        if last > 0 && self.touches.load(Ordering::Relaxed).saturating_sub(last) < self.mailboxes as u64 / 8 {
+        let is_fresh = self.touches.load(Ordering::Relaxed).saturating_sub(last) < self.mailboxes as u64 / 8;
+        if last > 0 && is_fresh && records == room.counted.load(Ordering::Relaxed) {
             return;
         }
         let key = (room.account.id(), room.id);
-        let records = room.records();
         // Dropped only when the lock is given back: with them may go what takes long to take apart.
         let mut gone = Vec::new();
         let mut used = lock(&self.used);
@@ -223,6 +225,7 @@ impl Rooms {
         used.records += records;
         let time = used.clock;
         room.touched.store(time, Ordering::Relaxed);
+        room.counted.store(records, Ordering::Relaxed);
         self.touches.store(time, Ordering::Relaxed);
         used.rooms.insert(key, UsedRoom { _room: Arc::clone(room), time, records });
         used.by_time.insert(time, key);

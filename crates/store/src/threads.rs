@@ -206,7 +206,8 @@ mod tests {
         lock(&recent).settle([(1, ThreadId(10))].into_iter());
         assert_eq!((given(&recent, 1), given(&recent, 2)), (None, Some(ThreadId(10))));
         lock(&recent).settle([(2, ThreadId(10))].into_iter());
-        assert_eq!((lock(&recent).threads.capacity(), lock(&recent).order.capacity()), (0, 0));
+        let recent = lock(&recent);
+        assert_eq!((recent.threads.capacity(), recent.order.capacity()), (0, 0));
     }
 
     // It may have read the engine before the entry was there.
