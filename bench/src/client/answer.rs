@@ -164,12 +164,12 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_counted_however_they_are_cut() {
-        let octets: &[u8] = b"* 3 EXISTS\r\n* 1 FETCH (UID 1 BODY[] {12}\r\n* 2 FETCH (\r\n FLAGS ())\r\n* SEARCH 1 2 30\r\n\
+        let octets: &[u8] = b"* 3 EXISTS\r\n* 1 FETCH (UID 1 BODY[] {13}\r\n* 2 FETCH (\r\n FLAGS ())\r\n* SEARCH 1 2 30\r\n\
             * 2 FETCH (BODY[1] {3}\r\na1 BODY[2] {2}\r\nxx)\r\n* SEARCH\r\n* VANISHED 1:5\r\na1 OK [X] done\r\na2 OK not read\r\n";
         for piece in [1, 2, 7, 64, 4096] {
             let (answer, lines) = answer_of(octets, piece).await.expect("an answer");
             assert_eq!((answer.fetches, answer.found, answer.exists, answer.vanished), (2, 3, Some(3), 1));
-            assert_eq!((answer.literals, answer.literal_octets, answer.status.as_str()), (3, 17, "OK [X] done"));
+            assert_eq!((answer.literals, answer.literal_octets, answer.status.as_str()), (3, 18, "OK [X] done"));
             assert_eq!(answer.octets, octets.len() as u64 - 16);
             assert_eq!(lines, ["* 3 EXISTS", "* SEARCH 1 2 30", "* SEARCH", "* VANISHED 1:5"]);
         }
