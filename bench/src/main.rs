@@ -3,14 +3,17 @@
 
 mod arrivals;
 mod client;
+mod compare;
 mod crowd;
 mod idle;
+mod machine;
 mod mail;
 mod peer;
 mod peers;
 mod place;
 mod push;
 mod record;
+mod report;
 mod run;
 mod scenario;
 mod setup;
@@ -49,6 +52,10 @@ enum Command {
     Peers(peers::Peers),
     /// Measure one server in scenarios
     Run(Box<run::Run>),
+    /// Measure servers in turn, several times: a table of ratios, all numbers as JSON, and a page with pictures
+    Compare(Box<compare::Compare>),
+    /// Make the table and the page again from what `compare` wrote
+    Report(compare::Report),
     /// List the scenarios
     Scenarios,
     /// Memory of the server for each connection that is logged in, has a mailbox selected and idles
@@ -101,7 +108,7 @@ fn main() -> ExitCode {
     _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     // One thread is enough for every load, and leaves the rest of the machine to the server; ten thousand devices need more.
     let runtime = match &cli.command {
-        Command::Run(_) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        Command::Run(_) | Command::Compare(_) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
         _ => tokio::runtime::Runtime::new(),
     };
     let runtime = match runtime {
@@ -116,6 +123,8 @@ fn main() -> ExitCode {
             Command::Setup(setup) => setup.install(),
             Command::Peers(peers) => peers.show(&cli.server),
             Command::Run(run) => run.measure(&cli.server, cli.json).await,
+            Command::Compare(compare) => compare.measure(&cli.server, cli.json).await,
+            Command::Report(report) => report.show(cli.json),
             Command::Scenarios => {
                 run::list(cli.json);
                 Ok(())

@@ -206,6 +206,7 @@ idlesocket: @SOCKETS@/idle
 lmtpsocket: @SOCKETS@/lmtp
 search_engine: none
 duplicatesuppression: no
+delete_mode: immediate
 autocreate_quota: -1
 syslog_prefix: columba-bench
 ";
