@@ -16,6 +16,7 @@ use tracing::{debug, error, warn};
 
 use crate::bind::Listener;
 use crate::config::{Config, ListenerConfig, Protocol, TlsMode};
+use crate::proxy::{Origin, read_header};
 use crate::registry::{Full, Place, Registry};
 use crate::tls::Tls;
 use crate::transport::{Socket, Transport};
@@ -30,16 +31,20 @@ pub(crate) struct Shared {
     pub(crate) tls: Arc<Tls>,
     /// Refusals that are being told over TLS.
     refusals: Arc<Semaphore>,
+    /// Connections of proxies whose header has not come.
+    headers: Arc<Semaphore>,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config, services: Arc<Services>, registry: Arc<Registry>, tls: Arc<Tls>) -> Self {
-        Self { config, services, registry, tls, refusals: Arc::new(Semaphore::new(limits::TLS_REFUSALS)) }
+        let (refusals, headers) = (Semaphore::new(limits::TLS_REFUSALS), Semaphore::new(limits::PROXY_PENDING));
+        Self { config, services, registry, tls, refusals: Arc::new(refusals), headers: Arc::new(headers) }
     }
 }
 
 /// Accepts for as long as it is polled.
 pub(crate) async fn accept(shared: Arc<Shared>, listener: ListenerConfig, socket: Listener) {
+    let listener = Arc::new(listener);
     let mut backoff = Backoff::default();
     loop {
         let accepted = match &socket {
@@ -88,27 +93,65 @@ fn log_refusal(listener: &ListenerConfig, address: Option<IpAddr>, full: Full, r
     }
 }
 
-/// Starts serving one connection, or refuses it.
-fn take(shared: &Arc<Shared>, listener: &ListenerConfig, socket: Socket) {
+/// Whom a connection is from, as the socket says it or a proxy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    /// `None` on a Unix socket.
+    pub(crate) address: Option<IpAddr>,
+    /// Where the socket comes from.
+    pub(crate) peer: Option<IpAddr>,
+    /// Whether a proxy says that it has TLS with it.
+    pub(crate) tls_at_proxy: bool,
+}
+
+/// Takes one connection; that of a proxy once it has said for whom it speaks.
+fn take(shared: &Arc<Shared>, listener: &Arc<ListenerConfig>, socket: Socket) {
     let peer = socket.peer();
     if peer.is_none() && matches!(socket, Socket::Tcp(_)) {
         return debug!(%listener, "the client went away at once");
     }
-    let address = peer.map(|peer| peer.ip().to_canonical());
-    let place = match shared.registry.admit(listener.protocol, address) {
+    let peer = peer.map(|peer| peer.ip().to_canonical());
+    let client = Client { address: peer, peer, tls_at_proxy: false };
+    let of_proxy = |peer| listener.proxy_networks.iter().any(|network| network.contains(peer));
+    if !peer.is_some_and(of_proxy) {
+        return admit(shared, listener, socket, client);
+    }
+    let Ok(permit) = Arc::clone(&shared.headers).try_acquire_owned() else {
+        return warn!(%listener, proxy = ?peer, "closed: too many connections whose PROXY header has not come");
+    };
+    let (shared, listener) = (Arc::clone(shared), Arc::clone(listener));
+    tokio::spawn(async move {
+        let mut socket = socket;
+        let read = tokio::time::timeout(limits::PROXY_HEADER, read_header(&mut socket)).await;
+        drop(permit);
+        match read.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(Origin { address: None, .. }) => admit(&shared, &listener, socket, client),
+            Ok(Origin { address, tls }) => {
+                let address = address.map(|address| address.to_canonical());
+                admit(&shared, &listener, socket, Client { address, tls_at_proxy: tls, ..client });
+            }
+            Err(error) => warn!(%listener, proxy = ?peer, %error, "closed: a proxy did not say for whom it speaks"),
+        }
+    });
+}
+
+/// Starts serving one connection, or refuses it.
+fn admit(shared: &Arc<Shared>, listener: &Arc<ListenerConfig>, socket: Socket, client: Client) {
+    let address = client.address;
+    let place = match shared.registry.admit(listener, address) {
         Ok(place) => place,
         Err(full) => {
             log_refusal(listener, address, full, shared.registry.counters().refused);
             return refuse(shared, listener, socket, full);
         }
     };
-    debug!(connection = place.id, %listener, address = ?address, "connection");
+    let through = client.peer.filter(|peer| client.address != Some(*peer));
+    debug!(connection = place.id, %listener, ?address, ?through, "connection");
     let task = place.task();
-    let how = How { protocol: listener.protocol, mode: listener.tls, x_gm_ext_1: listener.x_gm_ext_1 };
-    let shared = Arc::clone(shared);
+    let (shared, listener) = (Arc::clone(shared), Arc::clone(listener));
     let handle = tokio::spawn(async move {
         let (registry, id) = (Arc::clone(place.registry()), place.id);
-        let served = AssertUnwindSafe(serve(shared, place, how, socket)).catch_unwind().await;
+        let served = AssertUnwindSafe(serve(shared, place, listener, socket, client)).catch_unwind().await;
         if let Err(panic) = served {
             registry.count_bug();
             error!(connection = id, panic = panic_text(&*panic), "BUG: the connection ended by a panic");
@@ -125,17 +168,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-/// What a connection needs to know of its listener.
-#[derive(Clone, Copy)]
-struct How {
-    protocol: Protocol,
-    mode: TlsMode,
-    x_gm_ext_1: bool,
-}
-
-async fn serve(shared: Arc<Shared>, place: Place, how: How, socket: Socket) {
+async fn serve(shared: Arc<Shared>, place: Place, listener: Arc<ListenerConfig>, socket: Socket, client: Client) {
     let transport = Transport::Plain(socket);
-    let transport = match how.mode {
+    let transport = match listener.tls {
         TlsMode::Implicit => {
             let Some(config) = shared.tls.config() else {
                 return debug!(connection = place.id, "closed: there is no certificate");
@@ -150,18 +185,21 @@ async fn serve(shared: Arc<Shared>, place: Place, how: How, socket: Socket) {
         }
         TlsMode::StartTls | TlsMode::None => transport,
     };
-    let starttls = how.mode == TlsMode::StartTls;
-    match how.protocol {
-        Protocol::Imap => {
-            let offered = imap::Offered { starttls, x_gm_ext_1: how.x_gm_ext_1 };
-            imap::serve(&shared, &place, transport, offered).await;
+    match listener.protocol {
+        Protocol::Imap => imap::serve(&shared, &place, transport, &listener, client).await,
+        Protocol::Lmtp => {
+            let starttls = listener.tls == TlsMode::StartTls;
+            lmtp::serve(&shared, &place, transport, starttls, client.address).await;
         }
-        Protocol::Lmtp => lmtp::serve(&shared, &place, transport, starttls).await,
     }
 }
 
 /// Tells a client why it is not served. On implicit TLS only a few at once are told: a handshake costs more than serving.
 fn refuse(shared: &Arc<Shared>, listener: &ListenerConfig, socket: Socket, full: Full) {
+    if full == Full::Network {
+        // Whoever must not come in is not talked with.
+        return;
+    }
     let words = match listener.protocol {
         Protocol::Imap => {
             let mut out = Vec::new();

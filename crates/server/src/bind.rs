@@ -286,7 +286,7 @@ mod tests {
     use crate::Protocol;
 
     fn listener(address: Address) -> ListenerConfig {
-        ListenerConfig { protocol: Protocol::Imap, address, tls: TlsMode::None, x_gm_ext_1: false }
+        ListenerConfig::new(Protocol::Imap, address, TlsMode::None)
     }
 
     fn config(addresses: &[&str]) -> Config {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use columba_session::Hiding;
-use columba_types::limits;
+use columba_types::{Networks, limits};
 
 use crate::{Address, Network};
 
@@ -49,6 +49,27 @@ pub struct ListenerConfig {
     pub tls: TlsMode,
     /// Whether X-GM-EXT-1 is offered there.
     pub x_gm_ext_1: bool,
+    /// Who is served there; others find the connection closed.
+    pub networks: Networks,
+    /// Proxies: each of their connections has to begin with the header of the PROXY protocol, which says for whom they speak.
+    pub proxy_networks: Vec<Network>,
+    /// Proxies that may say so by ID before login, as Dovecot's do.
+    pub id_networks: Vec<Network>,
+}
+
+impl ListenerConfig {
+    /// A listener for everybody, without proxies.
+    pub fn new(protocol: Protocol, address: Address, tls: TlsMode) -> Self {
+        Self {
+            protocol,
+            address,
+            tls,
+            x_gm_ext_1: false,
+            networks: Networks::default(),
+            proxy_networks: Vec::new(),
+            id_networks: Vec::new(),
+        }
+    }
 }
 
 /// Prints `IMAP on 0.0.0.0:143`.

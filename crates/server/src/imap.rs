@@ -6,21 +6,23 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::accept::Shared;
+use crate::Network;
+use crate::accept::{Client, Shared};
+use crate::config::{ListenerConfig, TlsMode};
 use crate::link::SocketLink;
 use crate::registry::Place;
 use crate::transport::Transport;
 
-/// What its listener offers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Offered {
-    pub(crate) starttls: bool,
-    pub(crate) x_gm_ext_1: bool,
-}
-
 /// Serves it to its end.
-pub(crate) async fn serve(shared: &Shared, place: &Place, transport: Transport, offered: Offered) {
-    let mut session = Box::new(Session::new(shared.services.clone(), peer(shared, place, &transport, offered)));
+pub(crate) async fn serve(
+    shared: &Shared,
+    place: &Place,
+    transport: Transport,
+    listener: &ListenerConfig,
+    client: Client,
+) {
+    let peer = peer(shared, place, &transport, listener, client);
+    let mut session = Box::new(Session::new(shared.services.clone(), peer));
     let mut link = SocketLink::new(transport, place.stop.clone(), Instant::now());
     loop {
         match run(&mut session, &mut link).await {
@@ -48,21 +50,24 @@ fn run<'a>(session: &'a mut Session, link: &'a mut SocketLink) -> BoxFuture<'a, 
     Box::pin(session.run(link))
 }
 
-fn peer(shared: &Shared, place: &Place, transport: &Transport, offered: Offered) -> Peer {
-    let address = transport.peer_address();
+fn peer(shared: &Shared, place: &Place, transport: &Transport, listener: &ListenerConfig, client: Client) -> Peer {
     let security = match transport {
         Transport::Tls(_) => Security::Tls,
         // Without a certificate a STARTTLS would only fail.
-        Transport::Plain(_) if offered.starttls && shared.tls.config().is_some() => Security::StartTlsOffered,
+        Transport::Plain(_) if listener.tls == TlsMode::StartTls && shared.tls.config().is_some() => {
+            Security::StartTlsOffered
+        }
         Transport::Plain(_) => Security::Plain,
     };
-    let trusted = |address| shared.config.plaintext_networks.iter().any(|network| network.contains(address));
-    // What goes over a Unix socket does not leave the machine.
+    let among = |networks: &[Network], address| networks.iter().any(|network| network.contains(address));
+    let trusted = |address| among(&shared.config.plaintext_networks, address);
+    // What goes over a Unix socket does not leave the machine. What a proxy took off by TLS went in the clear behind it alone.
     Peer {
         connection: place.id,
-        address,
+        address: client.address,
         security,
-        plaintext_allowed: address.is_none_or(trusted),
-        x_gm_ext_1: offered.x_gm_ext_1,
+        plaintext_allowed: client.address.is_none_or(trusted) || client.tls_at_proxy,
+        x_gm_ext_1: listener.x_gm_ext_1,
+        id_trusted: client.peer.is_some_and(|peer| among(&listener.id_networks, peer)),
     }
 }

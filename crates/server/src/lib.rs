@@ -6,6 +6,7 @@
 //! - Nothing that came before TLS is looked at after it (RFC 9051 §6.2.1).
 //! - A certificate that cannot be used never replaces one that can, and never ends a connection.
 //! - An LMTP recipient is answered 250 only when the message is durable in its mailbox (RFC 2033 §4.2).
+//! - Only listed proxies are believed about whom they speak for, and what they say is the address everywhere from then on.
 //! - An idle connection holds no buffer of this crate.
 //! - No password and no octet of a message is ever logged.
 
@@ -17,6 +18,7 @@ mod imap;
 mod link;
 mod lmtp;
 mod network;
+mod proxy;
 mod registry;
 mod running;
 mod tls;
@@ -24,7 +26,7 @@ mod transport;
 
 pub use address::{Address, InvalidAddress};
 pub use bind::{BindError, BindReason, Bound, HandedSocket, ListenerError};
-pub use columba_types::{InvalidNetwork, Network};
+pub use columba_types::{InvalidNetwork, Network, Networks};
 pub use config::{Config, ListenerConfig, Protocol, TlsFiles, TlsMode};
 pub use registry::{ConnectionInfo, Counters};
 pub use running::Running;

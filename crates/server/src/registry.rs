@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use columba_session::{AccountFull, Gate, Pass, Stop};
+use columba_session::{AccountFull, Gate, Pass, Stop, Unwelcome};
 use columba_types::AccountId;
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::Protocol;
+use crate::config::{ListenerConfig, Protocol};
 use crate::network::counted_as;
 
 /// The word to end, on its way to one connection.
@@ -109,6 +109,8 @@ pub(crate) struct Limits {
 pub(crate) enum Full {
     Server,
     Address,
+    /// It is no matter of number: nobody is served there.
+    Network,
 }
 
 impl Full {
@@ -116,6 +118,7 @@ impl Full {
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Server => "The server has as many connections as it can take, try again later",
+            Self::Network => "Clients from your network are not served here",
             Self::Address => "There are too many connections from your address, close some of them",
         }
     }
@@ -125,6 +128,10 @@ impl Full {
 struct Entry {
     protocol: Protocol,
     address: Option<IpAddr>,
+    /// Where it is counted, if it is.
+    counted: Option<IpAddr>,
+    /// Who is served on its listener.
+    listener: Arc<ListenerConfig>,
     account: Option<AccountId>,
     begun: Instant,
     stop: Arc<StopSignal>,
@@ -155,7 +162,6 @@ pub(crate) struct Registry {
 pub(crate) struct Place {
     registry: Arc<Registry>,
     pub(crate) id: u64,
-    counted: Option<IpAddr>,
     pub(crate) stop: Arc<StopSignal>,
     task: Arc<OnceLock<AbortHandle>>,
 }
@@ -170,15 +176,16 @@ impl Registry {
     }
 
     /// Takes a place for a new connection.
-    pub(crate) fn admit(self: &Arc<Self>, protocol: Protocol, address: Option<IpAddr>) -> Result<Place, Full> {
-        // The mail server in front of LMTP speaks for everybody.
-        let counted = address.filter(|_| protocol == Protocol::Imap).and_then(counted_as);
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        listener: &Arc<ListenerConfig>,
+        address: Option<IpAddr>,
+    ) -> Result<Place, Full> {
+        let counted = counted(listener, address);
         let mut tables = self.tables();
-        let full = if tables.connections.len() >= self.limits.connections {
-            Some(Full::Server)
-        } else {
-            let there = counted.and_then(|address| tables.addresses.get(&address).copied()).unwrap_or(0);
-            (there >= self.limits.per_address && counted.is_some()).then_some(Full::Address)
+        let full = match tables.connections.len() >= self.limits.connections {
+            true => Some(Full::Server),
+            false => self.full_for(&tables, listener, address),
         };
         if let Some(full) = full {
             self.numbers.refused.fetch_add(1, Ordering::Relaxed);
@@ -192,8 +199,10 @@ impl Registry {
             stop.say(Stop::Shutdown);
         }
         let entry = Entry {
-            protocol,
+            protocol: listener.protocol,
             address,
+            counted,
+            listener: Arc::clone(listener),
             account: None,
             begun: Instant::now(),
             stop: Arc::clone(&stop),
@@ -203,7 +212,43 @@ impl Registry {
         if let Some(address) = counted {
             *tables.addresses.entry(address).or_default() += 1;
         }
-        Ok(Place { registry: Arc::clone(self), id, counted, stop, task })
+        Ok(Place { registry: Arc::clone(self), id, stop, task })
+    }
+
+    /// Why one more from there cannot be served on that listener.
+    fn full_for(&self, tables: &Tables, listener: &ListenerConfig, address: Option<IpAddr>) -> Option<Full> {
+        if !listener.networks.admit(address) {
+            return Some(Full::Network);
+        }
+        let there = counted(listener, address).and_then(|address| tables.addresses.get(&address).copied());
+        there.is_some_and(|there| there >= self.limits.per_address).then_some(Full::Address)
+    }
+
+    /// Where the client of a connection really is, as a proxy says it that is trusted.
+    pub(crate) fn found_at(&self, connection: u64, address: IpAddr) -> Result<(), Full> {
+        let mut tables = self.tables();
+        let Some(listener) = tables.connections.get(&connection).map(|entry| Arc::clone(&entry.listener)) else {
+            return Ok(());
+        };
+        let full = self.full_for(&tables, &listener, Some(address));
+        let counted = counted(&listener, Some(address)).filter(|_| full.is_none());
+        let before = tables.connections.get_mut(&connection).and_then(|entry| {
+            entry.address = Some(address);
+            std::mem::replace(&mut entry.counted, counted)
+        });
+        if let Some(before) = before {
+            count_down(&mut tables.addresses, before);
+        }
+        if let Some(counted) = counted {
+            *tables.addresses.entry(counted).or_default() += 1;
+        }
+        match full {
+            None => Ok(()),
+            Some(full) => {
+                self.numbers.refused.fetch_add(1, Ordering::Relaxed);
+                Err(full)
+            }
+        }
     }
 
     pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
@@ -304,14 +349,19 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut tables = self.registry.tables();
-        tables.connections.remove(&self.id);
-        if let Some(address) = self.counted {
+        let counted = tables.connections.remove(&self.id).and_then(|entry| entry.counted);
+        if let Some(address) = counted {
             count_down(&mut tables.addresses, address);
         }
         if tables.connections.is_empty() {
             self.registry.empty.notify_waiters();
         }
     }
+}
+
+/// Where a connection counts. The mail server in front of LMTP speaks for everybody.
+fn counted(listener: &ListenerConfig, address: Option<IpAddr>) -> Option<IpAddr> {
+    address.filter(|_| listener.protocol == Protocol::Imap).and_then(counted_as)
 }
 
 fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
@@ -349,6 +399,10 @@ impl Gate for AccountGate {
         }
         Ok(Box::new(LoggedIn { registry: Arc::clone(registry), connection, account }))
     }
+
+    fn found_at(&self, connection: u64, address: IpAddr) -> Result<(), Unwelcome> {
+        self.0.found_at(connection, address).map_err(|_| Unwelcome)
+    }
 }
 
 impl Drop for LoggedIn {
@@ -368,6 +422,11 @@ mod tests {
 
     const LIMITS: Limits = Limits { connections: 5, per_address: 2, per_account: 2 };
 
+    fn listener(protocol: Protocol) -> Arc<ListenerConfig> {
+        let address = "127.0.0.1:0".parse().unwrap();
+        Arc::new(ListenerConfig::new(protocol, address, crate::TlsMode::None))
+    }
+
     fn address(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }
@@ -379,7 +438,7 @@ mod tests {
     #[test]
     fn an_address_has_its_fill_and_gets_places_back() {
         let registry = Registry::new(LIMITS);
-        let admit = |text| registry.admit(Protocol::Imap, address(text));
+        let admit = |text| registry.admit(&listener(Protocol::Imap), address(text));
         let first = admit("2001:db8::1").unwrap();
         let _second = admit("2001:db8::2").unwrap();
         assert_eq!(admit("2001:db8::3").unwrap_err(), Full::Address);
@@ -392,16 +451,18 @@ mod tests {
     #[test]
     fn this_machine_and_the_mail_server_are_not_counted_by_address() {
         let registry = Registry::new(LIMITS);
-        let _imap: Vec<_> = (0..3).map(|_| registry.admit(Protocol::Imap, address("127.0.0.1")).unwrap()).collect();
-        let _lmtp: Vec<_> = (0..2).map(|_| registry.admit(Protocol::Lmtp, address("192.0.2.1")).unwrap()).collect();
-        assert_eq!(registry.admit(Protocol::Imap, None).unwrap_err(), Full::Server);
+        let _imap: Vec<_> =
+            (0..3).map(|_| registry.admit(&listener(Protocol::Imap), address("127.0.0.1")).unwrap()).collect();
+        let _lmtp: Vec<_> =
+            (0..2).map(|_| registry.admit(&listener(Protocol::Lmtp), address("192.0.2.1")).unwrap()).collect();
+        assert_eq!(registry.admit(&listener(Protocol::Imap), None).unwrap_err(), Full::Server);
     }
 
     #[test]
     fn an_account_has_its_fill_and_gets_places_back() {
         let registry = Registry::new(LIMITS);
         let gate = AccountGate(Arc::clone(&registry));
-        let place = registry.admit(Protocol::Imap, None).unwrap();
+        let place = registry.admit(&listener(Protocol::Imap), None).unwrap();
         let first = gate.enter(place.id, AccountId(7)).unwrap();
         let _second = gate.enter(99, AccountId(7)).unwrap();
         assert_eq!(gate.enter(99, AccountId(7)).unwrap_err().limit, 2);
@@ -414,10 +475,40 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_through_a_proxy_counts_where_they_are() {
+        let registry = Registry::new(LIMITS);
+        let ip = |text| address(text).unwrap();
+        let through = || registry.admit(&listener(Protocol::Imap), address("192.0.2.1")).unwrap();
+        let places = [through(), through()];
+        assert!(registry.admit(&listener(Protocol::Imap), address("192.0.2.1")).is_err());
+        registry.found_at(places[0].id, ip("203.0.113.1")).unwrap();
+        registry.found_at(places[1].id, ip("203.0.113.1")).unwrap();
+        let third = through();
+        assert_eq!(registry.found_at(third.id, ip("203.0.113.1")).unwrap_err(), Full::Address);
+        assert_eq!(registry.connections()[0].address, address("203.0.113.1"));
+        drop((places, third));
+        assert!(registry.tables().addresses.is_empty());
+    }
+
+    #[test]
+    fn a_network_that_is_denied_is_refused_directly_and_through_a_proxy() {
+        let registry = Registry::new(LIMITS);
+        let networks = crate::Networks { allow: Vec::new(), deny: vec!["203.0.113.0/24".parse().unwrap()] };
+        let listener = Arc::new(ListenerConfig { networks, ..(*listener(Protocol::Imap)).clone() });
+        assert_eq!(registry.admit(&listener, address("203.0.113.9")).unwrap_err(), Full::Network);
+        let place = registry.admit(&listener, address("192.0.2.1")).unwrap();
+        assert_eq!(registry.found_at(place.id, address("203.0.113.9").unwrap()).unwrap_err(), Full::Network);
+        assert_eq!(registry.counters().refused, 2);
+    }
+
+    #[test]
     fn only_the_connections_of_the_account_are_ended() {
         let registry = Registry::new(LIMITS);
         let gate = AccountGate(Arc::clone(&registry));
-        let (ann, bob) = (registry.admit(Protocol::Imap, None).unwrap(), registry.admit(Protocol::Imap, None).unwrap());
+        let (ann, bob) = (
+            registry.admit(&listener(Protocol::Imap), None).unwrap(),
+            registry.admit(&listener(Protocol::Imap), None).unwrap(),
+        );
         let _pass = gate.enter(ann.id, AccountId(1)).unwrap();
         assert_eq!(registry.kick_account(AccountId(1)), 1);
         assert_eq!(stopped(&ann), Poll::Ready(Stop::Kicked));
@@ -430,9 +521,9 @@ mod tests {
     #[test]
     fn a_stop_reaches_those_who_are_there_and_those_who_come() {
         let registry = Registry::new(LIMITS);
-        let there = registry.admit(Protocol::Imap, None).unwrap();
+        let there = registry.admit(&listener(Protocol::Imap), None).unwrap();
         registry.stop_all();
-        let late = registry.admit(Protocol::Imap, None).unwrap();
+        let late = registry.admit(&listener(Protocol::Imap), None).unwrap();
         assert_eq!(stopped(&there), Poll::Ready(Stop::Shutdown));
         assert_eq!(stopped(&late), Poll::Ready(Stop::Shutdown));
     }
@@ -441,7 +532,7 @@ mod tests {
     async fn says_when_the_last_one_has_left() {
         let registry = Registry::new(LIMITS);
         registry.emptied().await;
-        let place = registry.admit(Protocol::Imap, None).unwrap();
+        let place = registry.admit(&listener(Protocol::Imap), None).unwrap();
         let waiting = tokio::spawn({
             let registry = Arc::clone(&registry);
             async move { registry.emptied().await }

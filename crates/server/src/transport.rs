@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -147,15 +147,6 @@ impl Transport {
         let Self::Plain(socket) = self else { return Err(io::ErrorKind::AlreadyExists.into()) };
         let stream = tokio::time::timeout(patience, handshake(config, socket)).await??;
         Ok(Self::Tls(Box::new(stream)))
-    }
-
-    /// Where the client is; `None` on a Unix socket.
-    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0,
-        };
-        socket.peer().map(|peer| peer.ip().to_canonical())
     }
 
     /// Appends what has arrived; 0 when the client has closed its side. A client that closes without TLS's goodbye has

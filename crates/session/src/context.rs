@@ -17,7 +17,7 @@ use crate::subset::within_limit;
 /// Lent to a handler for the time of one command.
 pub(crate) struct Context<'s, 'c> {
     pub(crate) services: &'s Services,
-    pub(crate) peer: &'s Peer,
+    pub(crate) peer: &'s mut Peer,
     pub(crate) state: &'s mut State,
     pub(crate) channel: &'s mut Channel<'c>,
     /// What the command has told of flags.

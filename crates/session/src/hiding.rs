@@ -149,6 +149,7 @@ mod tests {
             security: Security::Tls,
             plaintext_allowed: false,
             x_gm_ext_1: false,
+            id_trusted: false,
         };
         let mut state = State::default();
         let rules = [rule.clone(), Hiding { clients: vec![ClientPattern::default()], ..rule }];

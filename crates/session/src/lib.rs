@@ -36,7 +36,7 @@ pub use capability::{NEVER_HIDDEN, hideable};
 pub use compression::Compressors;
 pub use hiding::{ClientPattern, Hiding, matches};
 pub use link::{Link, Stop};
-pub use services::{AccountFull, Gate, Pass, Peer, Security, Services, Settings};
+pub use services::{AccountFull, Gate, Pass, Peer, Security, Services, Settings, Unwelcome};
 pub use session::{End, Session};
 pub use table::{COMMANDS, CommandSpec, Expunges, PhaseKind};
 pub use view::{News, View};

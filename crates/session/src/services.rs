@@ -70,7 +70,16 @@ pub trait Gate: Send + Sync + fmt::Debug {
     /// Called after the password was right and before the client is told. `Err` when the account has its fill.
     /// The pass is held for as long as the session is logged in; dropping it counts the connection out.
     fn enter(&self, connection: u64, account: AccountId) -> Result<Pass, AccountFull>;
+
+    /// A trusted proxy has said where the client of this connection really is. `Err`: nobody is served there.
+    fn found_at(&self, _connection: u64, _address: IpAddr) -> Result<(), Unwelcome> {
+        Ok(())
+    }
 }
+
+/// Clients from there are not served, or there are too many of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unwelcome;
 
 /// Proof of having been counted in.
 pub type Pass = Box<dyn std::any::Any + Send + Sync>;
@@ -95,6 +104,8 @@ pub struct Peer {
     pub plaintext_allowed: bool,
     /// Whether the listener offers X-GM-EXT-1.
     pub x_gm_ext_1: bool,
+    /// Whether the client is a proxy that may say by ID where the real one is.
+    pub id_trusted: bool,
 }
 
 /// How a connection is protected.

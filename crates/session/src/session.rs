@@ -2,6 +2,7 @@
 //! sent, each answered before the next begins, so pipelining needs no rule of its own (RFC 9051 §5.5).
 
 use std::future::ready;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use columba_types::limits;
@@ -33,6 +34,8 @@ use crate::waiting::{Woken, wait};
 pub struct Session {
     services: Arc<Services>,
     peer: Peer,
+    /// Where the connection comes from, before any proxy said otherwise.
+    met_at: Option<IpAddr>,
     state: State,
     framer: Framer,
     buffers: Buffers,
@@ -61,12 +64,18 @@ impl Session {
     pub fn new(services: Arc<Services>, peer: Peer) -> Self {
         let framer = Framer::new(FrameLimits::UNAUTHENTICATED);
         let (state, buffers) = (State::default(), Buffers::default());
-        Self { services, peer, state, framer, buffers, compression: None, greeted: false }
+        let met_at = peer.address;
+        Self { services, peer, met_at, state, framer, buffers, compression: None, greeted: false }
     }
 
     /// TLS has taken over. Nothing that came before it counts (RFC 9051 §6.2.1).
     pub fn tls_started(&mut self) {
         self.peer.security = Security::Tls;
+        if let Some(met_at) = self.met_at.filter(|met_at| self.peer.address != Some(*met_at)) {
+            // The proxy says it again. Should there be too many from where it is, that is told when the next one comes.
+            self.peer.address = Some(met_at);
+            _ = self.services.gate.found_at(self.peer.connection, met_at);
+        }
         self.state = State { stranger_since: self.state.stranger_since, ..State::default() };
         self.framer = Framer::new(FrameLimits::UNAUTHENTICATED);
         self.buffers = Buffers::default();
@@ -83,7 +92,7 @@ impl Session {
         let authenticated = self.state.login.is_some();
         let (framer, buffers, compression) = (&mut self.framer, &mut self.buffers, &mut self.compression);
         let mut channel = Channel::new(link, framer, buffers, compression, authenticated, self.state.stranger_since);
-        let mut turn = Turn { services: &self.services, peer: &self.peer, state: &mut self.state };
+        let mut turn = Turn { services: &self.services, peer: &mut self.peer, state: &mut self.state };
         if !self.greeted {
             self.greeted = true;
             turn.greet(&mut channel);
@@ -126,7 +135,7 @@ impl Session {
 /// The parts of a session that a command works on, while the channel has the rest.
 struct Turn<'s> {
     services: &'s Arc<Services>,
-    peer: &'s Peer,
+    peer: &'s mut Peer,
     state: &'s mut State,
 }
 

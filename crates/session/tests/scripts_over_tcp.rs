@@ -37,7 +37,7 @@ impl ServerGround {
             return Ok(*addresses);
         }
         let address: Address = "127.0.0.1:0".parse()?;
-        let usual = ListenerConfig { protocol: Protocol::Imap, address, tls: TlsMode::None, x_gm_ext_1: false };
+        let usual = ListenerConfig::new(Protocol::Imap, address, TlsMode::None);
         let labels = ListenerConfig { x_gm_ext_1: true, ..usual.clone() };
         let config = Config {
             listeners: vec![usual, labels],

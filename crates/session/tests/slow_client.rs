@@ -48,7 +48,7 @@ fn deliver(mail: &MailSide, octets: &[u8]) {
 }
 
 const PEER: Peer =
-    Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false, x_gm_ext_1: false };
+    Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false, x_gm_ext_1: false, id_trusted: false };
 
 fn services(mail: &MailSide) -> Arc<Services> {
     Arc::new(Services {

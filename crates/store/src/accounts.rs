@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 
-use columba_types::AccountId;
 use columba_types::limits::{ACCOUNT_NAME_BYTES, ACCOUNTS_IN_MEMORY, COMMIT_ACCOUNTS, COMMIT_RETRIES};
+use columba_types::{AccountId, Networks};
 use futures_util::future::join_all;
 use unicode_normalization::UnicodeNormalization;
 
@@ -32,6 +32,8 @@ pub struct Account {
     pub created_millis: i64,
     /// Octets of the largest message it takes; `None`: as many as the server takes.
     pub message_bytes: Option<u64>,
+    /// From where its owner may log in.
+    pub networks: Networks,
 }
 
 /// An account that is to be made.
@@ -56,6 +58,8 @@ pub struct AccountChange {
     pub name: Option<String>,
     /// Another limit on its messages; `Some(None)`: none of its own.
     pub message_bytes: Option<Option<u64>>,
+    /// Other networks, in place of all old ones.
+    pub networks: Option<Networks>,
 }
 
 /// An account's name in the form it is kept in: lower case, NFC. It may be an address.
@@ -205,6 +209,7 @@ impl Store {
                     disabled,
                     created_millis: self.core().clock.now_millis(),
                     message_bytes: None,
+                    networks: Networks::default(),
                 };
                 if seen.insert(account.name.clone()) { Ok(account) } else { Err(StoreError::Exists) }
             });
@@ -261,6 +266,7 @@ impl Store {
             account.credentials = change.credentials.clone().unwrap_or(account.credentials);
             account.disabled = change.disabled.unwrap_or(account.disabled);
             account.message_bytes = change.message_bytes.unwrap_or(account.message_bytes);
+            account.networks = change.networks.clone().unwrap_or(account.networks);
             let mut batch = Batch::new(Partition::Global);
             batch.guard(keys::account(id), Expect::Version(version));
             if let Some(name) = &change.name {

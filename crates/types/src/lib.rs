@@ -21,5 +21,5 @@ pub use entry_name::{EntryName, InvalidEntryName};
 pub use flags::{Flag, Flags, InvalidKeyword, Keyword, KeywordBits, SystemFlags};
 pub use ids::{AccountId, MailboxId, MessageId, ModSeq, SeqNum, ThreadId, Uid, UidValidity};
 pub use mailbox_name::{InvalidMailboxName, MailboxName, SEPARATOR};
-pub use network::{InvalidNetwork, Network};
+pub use network::{InvalidNetwork, Network, Networks};
 pub use num_set::{NumRange, NumSet, SetNum, UidSet};

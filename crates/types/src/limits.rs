@@ -231,6 +231,15 @@ pub const CONNECTIONS_PER_ACCOUNT: usize = 64;
 pub const CONNECTIONS_PER_ADDRESS: usize = 64;
 /// Connections of the whole server. Answer: `BYE [LIMIT]`.
 pub const CONNECTIONS: usize = 100_000;
+/// Networks of one list: they are gone through at each connection or login. Answer: a mistake, told by the command.
+pub const NETWORKS: usize = 256;
+/// How long a proxy may take for the header that says for whom it speaks. Then the connection is closed.
+pub const PROXY_HEADER: Duration = Duration::from_secs(5);
+/// Octets of that header: an address, and what the proxy knows of the client's TLS, its certificate's names among it. The
+/// specification allows 64 KiB. Answer: the connection is closed.
+pub const PROXY_HEADER_BYTES: usize = 4096;
+/// Connections whose header has not come; nothing else counts them yet. Further ones are closed.
+pub const PROXY_PENDING: usize = 1_000;
 /// Silence after which a logged-in connection ends with BYE (RFC 9051 §5.4: 30 minutes at least).
 pub const IDLE_AUTHENTICATED: Duration = Duration::from_secs(30 * 60);
 /// The same before login, counted from the start of the connection.

@@ -92,6 +92,29 @@ impl fmt::Display for Network {
     }
 }
 
+/// From where somebody may come.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Networks {
+    /// From these alone; empty: from anywhere.
+    pub allow: Vec<Network>,
+    /// From these not, whatever is allowed.
+    pub deny: Vec<Network>,
+}
+
+impl Networks {
+    /// Whether whoever is at `address` may come. `None` is this machine itself, by a Unix socket, whose file says who may.
+    pub fn admit(&self, address: Option<IpAddr>) -> bool {
+        let Some(address) = address else { return true };
+        let among = |networks: &[Network]| networks.iter().any(|network| network.contains(address));
+        (self.allow.is_empty() || among(&self.allow)) && !among(&self.deny)
+    }
+
+    /// Whether everybody may come.
+    pub fn is_open(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv6Addr;
@@ -116,6 +139,20 @@ mod tests {
         assert!(contains("fd00::/8", "fd12::1"));
         assert!(contains("::/0", "2001:db8::1"));
         assert!(!contains("::1/128", "::2"));
+    }
+
+    #[test]
+    fn who_is_denied_stays_outside_whatever_is_allowed() {
+        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let networks = Networks { allow: list(&["10.0.0.0/8", "fd00::/8"]), deny: list(&["10.9.0.0/16"]) };
+        let admit = |address: &str| networks.admit(Some(address.parse().unwrap()));
+        assert!(admit("10.1.2.3") && admit("fd00::1") && admit("::ffff:10.1.2.3"));
+        assert!(!admit("10.9.2.3") && !admit("192.0.2.1") && !admit("2001:db8::1") && !admit("::ffff:10.9.0.1"));
+        assert!(networks.admit(None));
+        let all_but = Networks { allow: Vec::new(), ..networks };
+        assert!(all_but.admit(Some("192.0.2.1".parse().unwrap())));
+        assert!(!all_but.admit(Some("10.9.0.0".parse().unwrap())));
+        assert!(Networks::default().is_open() && !all_but.is_open());
     }
 
     #[test]

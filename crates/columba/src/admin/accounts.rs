@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use columba_store::{Account, AccountChange, NewAccount, Store, StoreError};
-use columba_types::limits::ADMIN_ACCOUNTS;
+use columba_types::limits::{ADMIN_ACCOUNTS, NETWORKS};
+use columba_types::{Network, Networks};
 
 use super::execute::{Barring, Trouble, account_named};
 use super::{AccountInfo, AccountToMake, Reply, Usage};
@@ -72,6 +73,31 @@ pub(super) async fn set_message_bytes(store: &Store, name: &str, message_bytes: 
     Ok(Reply::Account(info(&update(store, name, change).await?)))
 }
 
+/// Whoever is logged in comes again, if they may.
+pub(super) async fn set_networks(
+    store: &Store,
+    barring: &Arc<dyn Barring>,
+    name: &str,
+    allow: Option<&[String]>,
+    deny: Option<&[String]>,
+) -> Result<Reply, Trouble> {
+    let before = account_named(store, name).await?.networks;
+    let list = |written: Option<&[String]>, before: Vec<Network>| match written {
+        None => Ok(before),
+        Some(written) if written.len() > NETWORKS => {
+            Err(Trouble::refused(format!("an account has at most {NETWORKS} networks in a list")))
+        }
+        Some(written) => written
+            .iter()
+            .map(|text| text.parse::<Network>().map_err(|error| Trouble::refused(error.to_string())))
+            .collect(),
+    };
+    let networks = Networks { allow: list(allow, before.allow)?, deny: list(deny, before.deny)? };
+    let account = update(store, name, AccountChange { networks: Some(networks), ..AccountChange::default() }).await?;
+    barring.bar(account.id);
+    Ok(Reply::Account(info(&account)))
+}
+
 pub(super) async fn delete(store: &Store, barring: &Arc<dyn Barring>, name: &str) -> Result<Reply, Trouble> {
     // First nobody can come in, then those inside go, then the mail goes.
     let account = update(store, name, AccountChange { disabled: Some(true), ..AccountChange::default() }).await?;
@@ -100,6 +126,8 @@ fn info(account: &Account) -> AccountInfo {
         created: account.created_millis.div_euclid(1000),
         schemes: account.credentials.iter().map(scheme).collect(),
         message_bytes: account.message_bytes,
+        allow_networks: account.networks.allow.iter().map(ToString::to_string).collect(),
+        deny_networks: account.networks.deny.iter().map(ToString::to_string).collect(),
         usage: None,
     }
 }

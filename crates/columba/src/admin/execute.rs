@@ -118,6 +118,9 @@ async fn answer(mut conversation: Conversation<'_>, request: Request) -> Result<
         Request::SetMessageBytes { name, message_bytes } => {
             accounts::set_message_bytes(store, &name, message_bytes).await
         }
+        Request::SetNetworks { name, allow, deny } => {
+            accounts::set_networks(store, barring, &name, allow.as_deref(), deny.as_deref()).await
+        }
         Request::DeleteAccount { name } => accounts::delete(store, barring, &name).await,
         Request::Mailboxes { account } => mailboxes::list(&mut conversation, &account).await,
         Request::Mailbox { account, mailbox } => mailboxes::show(store, &account, &mailbox).await,

@@ -51,6 +51,9 @@ pub(crate) enum Request {
     SetDisabled { name: String, disabled: bool },
     /// How large a message an account takes; `None`: as large as the server's limit.
     SetMessageBytes { name: String, message_bytes: Option<u64> },
+    /// From where the account may be used: from these networks alone (none: from anywhere), and not from those. `None`
+    /// leaves a list as it is. Its connections end.
+    SetNetworks { name: String, allow: Option<Vec<String>>, deny: Option<Vec<String>> },
     /// The account and all its mail go.
     DeleteAccount { name: String },
     /// All mailboxes of an account.
@@ -114,6 +117,12 @@ pub(crate) struct AccountInfo {
     /// Octets of the largest message it takes, where that is not the server's limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) message_bytes: Option<u64>,
+    /// Networks from which alone it may be used; none: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow_networks: Vec<String>,
+    /// Networks from which it may not be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) deny_networks: Vec<String>,
     /// Only when one account is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) usage: Option<Usage>,

@@ -6,6 +6,7 @@ mod mail;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use columba_types::{InvalidNetwork, Network};
 
 use crate::config::{Address, parse_octets};
 
@@ -163,14 +164,15 @@ pub(crate) enum Account {
     /// Undo `disable`
     #[command(after_help = "Example:\n  columba account enable ann")]
     Enable { name: String },
-    /// Set how large a message an account takes, from its next login on
+    /// Set how large a message an account takes, and from where it may be used, from its next login on
     #[command(after_help = "Examples:\n  columba account limit ann --message-size 25MiB\n  \
-        columba account limit ann --message-size default")]
+        columba account limit ann --networks 192.0.2.0/24,2001:db8::/32 --deny-networks 192.0.2.66\n  \
+        columba account limit ann --message-size default --networks any --deny-networks none\n\n\
+        A login from elsewhere is answered like a wrong password. Mail is delivered all the same.")]
     Limit {
         name: String,
-        /// Octets, such as 25MiB; or default, which is `message_bytes` of the configuration
-        #[arg(long, value_name = "SIZE", value_parser = message_size)]
-        message_size: MessageSize,
+        #[command(flatten)]
+        limits: AccountLimits,
     },
     /// Delete an account and all its mail
     #[command(after_help = "Example:\n  columba account delete ann --yes")]
@@ -191,6 +193,36 @@ pub(crate) enum Account {
         #[arg(long, value_name = "SCHEME")]
         default_scheme: Option<String>,
     },
+}
+
+/// What limits an account. What is not given stays as it is.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = true)]
+pub(crate) struct AccountLimits {
+    /// Octets, such as 25MiB; or default, which is `message_bytes` of the configuration
+    #[arg(long, value_name = "SIZE", value_parser = message_size)]
+    pub(crate) message_size: Option<MessageSize>,
+    /// Networks from which alone it may be used, with commas between; or any
+    #[arg(long, value_name = "LIST", value_parser = network_list)]
+    pub(crate) networks: Option<NetworkList>,
+    /// Networks from which it may not be used; or none
+    #[arg(long, value_name = "LIST", value_parser = network_list)]
+    pub(crate) deny_networks: Option<NetworkList>,
+}
+
+/// Networks as they are written, each checked.
+#[derive(Clone, Debug)]
+pub(crate) struct NetworkList(pub(crate) Vec<String>);
+
+fn network_list(text: &str) -> Result<NetworkList, String> {
+    if ["any", "none"].contains(&text) {
+        return Ok(NetworkList(Vec::new()));
+    }
+    let check = |written: &str| {
+        let network: Result<Network, InvalidNetwork> = written.trim().parse();
+        network.map(|network| network.to_string()).map_err(|error| error.to_string())
+    };
+    text.split(',').map(check).collect::<Result<_, _>>().map(NetworkList)
 }
 
 /// A limit on messages; `None`: the server's.

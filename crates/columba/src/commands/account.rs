@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{reach, unexpected};
 use crate::admin::{AccountInfo, AccountToMake, Connection, Missing, Reply, Request};
-use crate::cli::{Account, MessageSize, PasswordFrom, Place};
+use crate::cli::{Account, AccountLimits, MessageSize, PasswordFrom, Place};
 use crate::failure::Failure;
 use crate::output::{Output, counted, moment, size, table};
 use crate::password_entry::{Entered, confirm, enter};
@@ -23,7 +23,7 @@ pub(super) async fn run(place: &Place, command: Account, output: Output) -> Resu
         Account::Passwd { name, password } => passwd(place, name, &password, output).await,
         Account::Disable { name } => set_disabled(place, name, true, output).await,
         Account::Enable { name } => set_disabled(place, name, false, output).await,
-        Account::Limit { name, message_size } => limit(place, name, message_size, output).await,
+        Account::Limit { name, limits } => limit(place, &name, limits, output).await,
         Account::Delete { name, yes } => delete(place, name, yes, output).await,
         Account::Import { file, default_scheme } => import(place, &file, default_scheme.as_deref(), output).await,
     }
@@ -135,6 +135,7 @@ async fn show(place: &Place, name: String, output: Output) -> Result<(), Failure
         ["Made".to_owned(), moment(account.created)],
         ["Password".to_owned(), account.schemes.join(", ")],
         ["Largest message".to_owned(), account.message_bytes.map_or("as the server's".to_owned(), size)],
+        ["Used".to_owned(), from_where(&account)],
         ["Mailboxes".to_owned(), usage.mailboxes.to_string()],
         ["Messages".to_owned(), format!("{}, {}", crate::output::count(usage.messages), size(usage.bytes))],
         ["Id".to_owned(), account.id.clone()],
@@ -173,14 +174,36 @@ async fn set_disabled(place: &Place, name: String, disabled: bool, output: Outpu
     Ok(())
 }
 
-async fn limit(place: &Place, name: String, limit: MessageSize, output: Output) -> Result<(), Failure> {
-    let account = ask_for_account(place, Request::SetMessageBytes { name, message_bytes: limit.0 }).await?;
-    let text = match account.message_bytes {
-        Some(octets) => format!("{} takes messages of at most {}.", account.name, size(octets)),
-        None => format!("{} takes messages as large as the server does.", account.name),
+async fn limit(place: &Place, name: &str, limits: AccountLimits, output: Output) -> Result<(), Failure> {
+    let name = || name.to_owned();
+    let mut account = None;
+    if let Some(MessageSize(message_bytes)) = limits.message_size {
+        account = Some(ask_for_account(place, Request::SetMessageBytes { name: name(), message_bytes }).await?);
+    }
+    let (allow, deny) = (limits.networks.map(|list| list.0), limits.deny_networks.map(|list| list.0));
+    if allow.is_some() || deny.is_some() {
+        account = Some(ask_for_account(place, Request::SetNetworks { name: name(), allow, deny }).await?);
+    }
+    // The command line asks for one of them at least.
+    let Some(account) = account else { return Err(Failure::new("there is nothing to set")) };
+    let size = match account.message_bytes {
+        Some(octets) => format!("{} takes messages of at most {}", account.name, size(octets)),
+        None => format!("{} takes messages as large as the server does", account.name),
     };
-    output.print(&account, &text);
+    output.print(&account, &format!("{size}, and can be used {}.", from_where(&account)));
     Ok(())
+}
+
+/// `from 10.0.0.0/8, not from 10.9.0.0/16`.
+fn from_where(account: &AccountInfo) -> String {
+    let mut text = match account.allow_networks.as_slice() {
+        [] => "from anywhere".to_owned(),
+        networks => format!("from {} alone", networks.join(", ")),
+    };
+    if !account.deny_networks.is_empty() {
+        text.push_str(&format!(", not from {}", account.deny_networks.join(", ")));
+    }
+    text
 }
 
 async fn delete(place: &Place, name: String, yes: bool, output: Output) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use columba_server::{Address, Bound, HandedSocket, ListenerConfig, Running, Server, TlsMode};
+use columba_server::{Address, Bound, HandedSocket, ListenerConfig, Networks, Running, Server, TlsMode};
 use columba_store::Store;
 use columba_types::{AccountId, limits};
 use serde_json::json;
@@ -101,12 +101,10 @@ fn server_config(config: &Config) -> columba_server::Config {
         .tls
         .as_ref()
         .map(|files| columba_server::TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() });
-    // Both crates write networks the same way, and the configuration has checked them.
-    let networks = config.auth.plaintext_networks.iter().filter_map(|network| network.to_string().parse().ok());
     columba_server::Config {
         listeners: config.listeners.iter().map(server_listener).collect(),
         tls,
-        plaintext_networks: networks.collect(),
+        plaintext_networks: config::for_server(&config.auth.plaintext_networks),
         password_cache: config.auth.password_cache,
         connections_per_account: config.limits.connections_per_account,
         connections_per_address: config.limits.connections_per_address,
@@ -135,6 +133,12 @@ pub(crate) fn server_listener(listener: &config::Listener) -> ListenerConfig {
             config::Address::Unix(path) => Address::Unix(path.clone()),
         },
         x_gm_ext_1: listener.x_gm_ext_1,
+        networks: Networks {
+            allow: config::for_server(&listener.networks.allow),
+            deny: config::for_server(&listener.networks.deny),
+        },
+        proxy_networks: config::for_server(&listener.networks.proxy),
+        id_networks: config::for_server(&listener.networks.id),
         tls: match listener.tls {
             config::TlsMode::StartTls => TlsMode::StartTls,
             config::TlsMode::Implicit => TlsMode::Implicit,

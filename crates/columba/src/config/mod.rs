@@ -8,6 +8,7 @@
 mod address;
 mod hide;
 mod mistake;
+mod networks;
 mod read;
 mod reader;
 
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub(crate) use address::{Address, Network};
 pub(crate) use hide::Hide;
+pub(crate) use networks::{ListenerNetworks, for_server};
 pub(crate) use read::read;
 pub(crate) use reader::parse_octets;
 
@@ -105,11 +107,13 @@ pub(crate) struct Listener {
     /// Whether X-GM-EXT-1 is offered there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) x_gm_ext_1: bool,
+    #[serde(flatten)]
+    pub(crate) networks: ListenerNetworks,
 }
 
 impl Listener {
     pub(crate) fn new(protocol: Protocol, address: Address, tls: TlsMode) -> Self {
-        Self { protocol, address, tls, x_gm_ext_1: false }
+        Self { protocol, address, tls, x_gm_ext_1: false, networks: ListenerNetworks::default() }
     }
 }
 
@@ -321,6 +325,7 @@ impl Config {
             if listener.x_gm_ext_1 {
                 out.push_str("extensions = [\"X-GM-EXT-1\"]\n");
             }
+            out.push_str(&listener.networks.to_toml());
         }
         if let Some(tls) = &self.tls {
             let _ = write!(out, "\n[tls]\ncertificate = {}\nkey = {}\n", path(&tls.certificate), path(&tls.key));
@@ -390,6 +395,13 @@ mod tests {
         config.auth.plaintext_networks = vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
         config.auth.password_cache = Duration::from_secs(60);
         config.limits.connections = 5;
+        let listed = |text: &str| vec![text.parse().unwrap()];
+        config.listeners[0].networks = ListenerNetworks {
+            allow: listed("10.0.0.0/8"),
+            deny: listed("10.9.0.0/16"),
+            proxy: listed("10.1.0.1"),
+            id: listed("10.1.0.2"),
+        };
         config.process = Process { user: Some("mail".into()), confine: Confine::Required };
         config.admin_contact = "mailto:postmaster@example.org".into();
         config.comment = "Two \"quoted\" words".into();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::address::{Address, Unreadable};
 use super::hide::{HIDE, quirks_of, read_hide};
 use super::mistake::Mistake;
+use super::networks::{ListenerNetworks, read_networks};
 use super::reader::{Reader, Section, Spanned};
 use super::{Clients, Config, Confine, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
 
@@ -26,7 +27,8 @@ const TOP: &[&str] = &[
     "clients",
     "hide",
 ];
-const LISTENER: &[&str] = &["protocol", "address", "tls", "extensions"];
+const LISTENER: &[&str] =
+    &["protocol", "address", "tls", "extensions", "allow_networks", "deny_networks", "proxy_networks", "id_networks"];
 const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["password_cache", "plaintext_networks"];
 const PROCESS: &[&str] = &["user", "confine"];
@@ -199,12 +201,7 @@ fn read_auth(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Config
     if let Some(longest) = reader.duration(section, "password_cache") {
         config.auth.password_cache = longest.value;
     }
-    for network in reader.strings(section, "plaintext_networks").unwrap_or_default() {
-        match network.value.parse() {
-            Ok(parsed) => config.auth.plaintext_networks.push(parsed),
-            Err(Unreadable { what, fix }) => reader.mistake(&network.span, what, fix),
-        }
-    }
+    config.auth.plaintext_networks = read_networks(reader, section, "plaintext_networks");
 }
 
 fn read_limits(reader: &mut Reader<'_>, section: &Section<'_>, config: &mut Config) {
@@ -280,6 +277,7 @@ fn read_listeners(
         }
         let tls = read_listener_tls(reader, section, protocol, tls_written);
         let x_gm_ext_1 = read_extensions(reader, section, protocol);
+        let networks = ListenerNetworks::read(reader, section);
         if !section.has("address") {
             reader.mistake(span, "this listener has no `address`", "add address = \"0.0.0.0:143\" or \"unix:/…\"");
         }
@@ -292,7 +290,7 @@ fn read_listeners(
             }
         };
         check_address(reader, &written, &address, &listeners);
-        listeners.push(Listener { protocol: protocol.unwrap_or(Protocol::Imap), address, tls, x_gm_ext_1 });
+        listeners.push(Listener { protocol: protocol.unwrap_or(Protocol::Imap), address, tls, x_gm_ext_1, networks });
     }
     listeners
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::harness::Home;
+use super::harness::{Home, Server};
 
 #[test]
 fn an_account_lives_from_add_to_delete() {
@@ -111,5 +111,34 @@ fn mailboxes_are_made_shown_and_deleted() {
     home.run(&["mailbox", "delete", "ann", "INBOX", "--yes"]).failed(1, &["INBOX"]);
     home.run(&["mailbox", "delete", "ann", "Work/Über", "--yes"]).ok();
     home.run(&["mailbox", "show", "ann", "Work/Über"]).failed(1, &["ann has no mailbox"]);
+    home.run(&["verify"]).ok();
+}
+
+#[test]
+fn an_account_is_limited_to_networks() {
+    let home = Home::new();
+    let server = Server::plain(&home);
+    home.add_account("ann", "secret");
+    let mut inside = server.imap();
+    assert!(inside.command("LOGIN ann secret").contains("a OK"));
+    let wrong = server.imap().command("LOGIN ann wrong");
+
+    let limited = home.json(&["account", "limit", "ann", "--networks", "192.0.2.0/24, 2001:db8::/32"]);
+    assert_eq!(limited["allow_networks"], serde_json::json!(["192.0.2.0/24", "2001:db8::/32"]));
+    assert!(inside.line().starts_with("* BYE"), "who is in must come again");
+    assert_eq!(server.imap().command("LOGIN ann secret"), wrong);
+
+    home.run(&["account", "limit", "ann", "--networks", "any", "--deny-networks", "127.0.0.1"]).ok();
+    assert_eq!(server.imap().command("LOGIN ann secret"), wrong);
+    let shown = home.run(&["account", "show", "ann"]).ok().stdout;
+    assert!(shown.contains("from anywhere, not from 127.0.0.1/32"), "{shown}");
+
+    home.run(&["account", "limit", "ann", "--message-size", "1MiB", "--deny-networks", "none"]).ok();
+    assert!(server.imap().command("LOGIN ann secret").contains("a OK"));
+    assert_eq!(home.json(&["account", "show", "ann"])["message_bytes"], 1 << 20);
+
+    home.run(&["account", "limit", "ann", "--networks", "192.0.2.7/24"]).failed(2, &["write '192.0.2.0/24'"]);
+    home.run(&["account", "limit", "ann"]).failed(2, &["--networks"]);
+    home.run(&["account", "limit", "nobody", "--networks", "any"]).failed(1, &["nobody"]);
     home.run(&["verify"]).ok();
 }

@@ -18,6 +18,8 @@ mod trace;
 mod transaction;
 mod wire;
 
+use std::net::IpAddr;
+
 use columba_session::Stop;
 use columba_types::limits::{LMTP_ERRORS, LMTP_RECIPIENTS};
 use futures_util::future::BoxFuture;
@@ -46,12 +48,13 @@ pub(crate) fn serve<'s>(
     place: &'s Place,
     transport: Transport,
     offers_tls: bool,
+    client_address: Option<IpAddr>,
 ) -> BoxFuture<'s, ()> {
     let wire = Wire::new(transport, place.stop.clone());
     let conversation = Conversation {
         shared,
         place,
-        client_address: wire.transport().peer_address(),
+        client_address,
         offers_tls,
         client_name: None,
         transaction: None,
@@ -65,7 +68,7 @@ pub(crate) fn serve<'s>(
 struct Conversation<'s> {
     shared: &'s Shared,
     place: &'s Place,
-    client_address: Option<std::net::IpAddr>,
+    client_address: Option<IpAddr>,
     offers_tls: bool,
     /// Said with LHLO.
     client_name: Option<String>,

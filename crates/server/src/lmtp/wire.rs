@@ -121,10 +121,6 @@ impl Wire {
         matches!(self.transport, Transport::Tls(_))
     }
 
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.transport
-    }
-
     pub(crate) async fn close(mut self) {
         if self.flush().await.is_ok() {
             self.transport.close().await;

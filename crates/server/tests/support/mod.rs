@@ -91,7 +91,7 @@ pub struct Site {
 pub const PASSWORD: &str = "correct horse";
 
 pub fn listener(protocol: Protocol, address: &str, tls: TlsMode) -> ListenerConfig {
-    ListenerConfig { protocol, address: address.parse().unwrap(), tls, x_gm_ext_1: false }
+    ListenerConfig::new(protocol, address.parse().unwrap(), tls)
 }
 
 /// IMAP with STARTTLS, IMAP under TLS, LMTP; a certificate for `localhost`.

@@ -26,10 +26,12 @@ pub(super) fn privacy_required() -> Failure {
     Failure::no(Code::PrivacyRequired, "Passwords are taken only over TLS: use STARTTLS, or port 993")
 }
 
-/// Checks name and password. Unknown account, wrong password and disabled account are answered alike, after the same work.
+/// Checks name and password. Unknown account, wrong password, disabled account and barred network are answered alike, after
+/// the same work.
 pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: Secret, how: &str) -> Outcome {
     let account = context.services.store.account_named(user).await?;
-    let usable = account.filter(|account| !account.disabled);
+    let address = context.peer.address;
+    let usable = account.filter(|account| !account.disabled && account.networks.admit(address));
     let credentials = usable.as_ref().map(|account| account.credentials.clone()).unwrap_or_default();
     let verdict = context.services.passwords.verify(credentials, password).await;
     let Some(mut account) = usable.filter(|_| verdict.accepted) else { return refuse(context, user, how) };
@@ -44,8 +46,14 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
         let text = format!("The account has {} connections already, which is its limit: close one first", full.limit);
         Failure::No(Some(Code::Limit), text.into())
     })?;
-    // It may have been disabled while the password was checked, before the gate knew of this connection.
-    if context.services.store.account(account.id).await?.is_none_or(|account| account.disabled) {
+    // It may have been disabled or limited while the password was checked, before the gate knew of this connection.
+    if context
+        .services
+        .store
+        .account(account.id)
+        .await?
+        .is_none_or(|account| account.disabled || !account.networks.admit(address))
+    {
         return refuse(context, user, how);
     }
     let mail = context.services.store.open_account(account.id).await?;

@@ -128,7 +128,14 @@ impl Ground for MemoryGround {
             Peer::Tls => (Security::Tls, false),
         };
         let x_gm_ext_1 = peer == Peer::Labels;
-        let peer = SessionPeer { connection: self.connections, address: None, security, plaintext_allowed, x_gm_ext_1 };
+        let peer = SessionPeer {
+            connection: self.connections,
+            address: None,
+            security,
+            plaintext_allowed,
+            x_gm_ext_1,
+            id_trusted: false,
+        };
         let (end, mut link) = connect(self.mail.clock(), self.options);
         let mut session = Session::new(self.services.clone(), peer);
         let client = end.clone();
