@@ -116,7 +116,7 @@ pub(crate) fn hand_over(user: &User, data: &Path) -> Result<(), Failure> {
 
 /// What the server goes on reaching.
 fn places(config: &Config) -> Places {
-    let files = config.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+    let files = config.tls.iter().flat_map(|tls| tls.paths());
     let abstract_sockets =
         std::env::var_os("NOTIFY_SOCKET").is_some_and(|name| name.as_encoded_bytes().starts_with(b"@"));
     let sockets = config.listeners.iter().filter_map(|listener| match &listener.address {
@@ -125,7 +125,7 @@ fn places(config: &Config) -> Places {
     });
     Places {
         write: vec![config.data.clone()],
-        read: files.flat_map(|file| ways(file)).chain(std::env::current_exe()).collect(),
+        read: files.flat_map(ways).chain(std::env::current_exe()).collect(),
         remove: sockets.collect(),
         connect: false,
         abstract_sockets,

@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::{Config, ListenerConfig, TlsMode};
 use crate::running::Running;
@@ -184,7 +184,12 @@ impl Server {
             return Err(BindError { failures });
         }
         let tls = Arc::new(Tls::new(config.tls.clone()));
-        let tls_error = tls.reload().err();
+        let mut tls_error = tls.reload().err();
+        if tls.config().is_some()
+            && let Some(error) = tls_error.take()
+        {
+            error!(%error, "one of the certificates cannot be used; the others are");
+        }
         Ok(Bound { config, listeners, tls, tls_error })
     }
 }
@@ -226,7 +231,7 @@ impl Bound {
             Some(error) => {
                 warn!(%error, "no certificate that can be used: no STARTTLS, no implicit TLS, no logins from afar")
             }
-            None if wants_tls && self.tls.files().is_none() => {
+            None if wants_tls && !self.tls.is_set() => {
                 warn!("no certificate is configured: no STARTTLS, no implicit TLS, no logins from afar");
             }
             None => {}

@@ -88,14 +88,41 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// The oldest version of TLS that is spoken. There is none below 1.2 (RFC 8996).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TlsVersion {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    V1_2,
+    /// TLS 1.3 alone.
+    V1_3,
+}
+
+/// What TLS takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsSettings {
+    /// Never empty. A client gets the first that has the name it asks for; else the first of all.
+    pub certificates: Vec<TlsFiles>,
+    /// The oldest version spoken.
+    pub minimum: TlsVersion,
+    /// PEM file of those who vouch for certificates of clients. With it clients are asked for one, and may have none.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl From<TlsFiles> for TlsSettings {
+    fn from(files: TlsFiles) -> Self {
+        Self { certificates: vec![files], minimum: TlsVersion::default(), client_ca: None }
+    }
+}
+
 /// All the server is told.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
-    /// Certificate and key. While there are none, or none that can be used, STARTTLS is not offered, connections to
+    /// Certificates and keys. While there are none, or none that can be used, STARTTLS is not offered, connections to
     /// implicit TLS are closed, and plain-text logins stay refused.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<TlsSettings>,
     /// From where LOGIN and PLAIN are taken without TLS. Unix sockets are always trusted.
     pub plaintext_networks: Vec<Network>,
     /// How long a password that was right is known without its slow hash; zero: never.

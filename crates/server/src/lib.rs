@@ -27,7 +27,7 @@ mod transport;
 pub use address::{Address, InvalidAddress};
 pub use bind::{BindError, BindReason, Bound, HandedSocket, ListenerError};
 pub use columba_types::{InvalidNetwork, Network, Networks};
-pub use config::{Config, ListenerConfig, Protocol, TlsFiles, TlsMode};
+pub use config::{Config, ListenerConfig, Protocol, TlsFiles, TlsMode, TlsSettings, TlsVersion};
 pub use registry::{ConnectionInfo, Counters};
 pub use running::Running;
 pub use tls::{TlsError, directories_to};

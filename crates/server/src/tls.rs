@@ -1,24 +1,21 @@
 //! Certificate and key: read, checked, put to use, and read again when they change. Who asks for TLS, and when, is
 //! others' matter.
 
+mod certificates;
 mod watch;
 
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use columba_types::limits;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::version::{TLS12, TLS13};
 use thiserror::Error;
 use tracing::{error, info};
 
-use crate::TlsFiles;
+use crate::{TlsSettings, TlsVersion};
+use certificates::{ByName, Certificate, authorities, fingerprint, read};
 
 pub use watch::directories_to;
 pub(crate) use watch::watch;
@@ -50,19 +47,32 @@ pub enum TlsError {
         /// What is wrong.
         reason: String,
     },
+    /// A certificate that should vouch for clients cannot.
+    #[error("{} cannot vouch for clients: {reason}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// All of it together makes no configuration.
+    #[error("TLS cannot be set up: {0}")]
+    Refused(String),
 }
 
 /// What is in use now.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Current {
     config: Option<Arc<ServerConfig>>,
-    /// Of the files' octets, to know whether they changed.
-    fingerprint: u64,
+    /// In the order of the settings; `None` for one that never could be used.
+    certificates: Vec<Option<Certificate>>,
+    /// Of the file with those who vouch for clients.
+    client_ca: u64,
 }
 
-/// The certificate in use. New connections ask for it each time; those that have one keep theirs.
+/// The certificates in use. New connections ask for them each time; those that have one keep theirs.
 pub(crate) struct Tls {
-    files: Option<TlsFiles>,
+    settings: Option<TlsSettings>,
     /// Shared by all certificates, so that a new one does not end the clients' tickets.
     tickets: Option<Arc<dyn ProducesTickets>>,
     current: RwLock<Current>,
@@ -71,21 +81,28 @@ pub(crate) struct Tls {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Tls").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl Tls {
     /// Nothing is read yet.
-    pub(crate) fn new(files: Option<TlsFiles>) -> Self {
+    pub(crate) fn new(settings: Option<TlsSettings>) -> Self {
         // Stateless tickets: a client that comes again saves the signature, and the server keeps nothing for it.
         let tickets = ring::Ticketer::new().ok();
         let generation = tokio::sync::watch::Sender::new(0);
-        Self { files, tickets, current: RwLock::default(), generation }
+        Self { settings, tickets, current: RwLock::default(), generation }
     }
 
-    pub(crate) fn files(&self) -> Option<&TlsFiles> {
-        self.files.as_ref()
+    pub(crate) fn is_set(&self) -> bool {
+        self.settings.is_some()
+    }
+
+    /// Every file that is read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        let files = self.settings.iter().flat_map(|settings| &settings.certificates);
+        let files = files.flat_map(|files| [files.certificate.clone(), files.key.clone()]);
+        files.chain(self.settings.iter().filter_map(|settings| settings.client_ca.clone())).collect()
     }
 
     /// What to do handshakes with; `None` while there is no certificate.
@@ -99,55 +116,79 @@ impl Tls {
         self.generation.subscribe()
     }
 
-    /// Reads the files, and puts them to use if they have changed; whether they had. What was in use stays when they
-    /// cannot be used.
+    /// Reads the files, and puts them to use if they have changed; whether they had. Of each certificate what was in use
+    /// stays when it cannot be used.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; what is right is in use all the same.
     pub(crate) fn reload(&self) -> Result<bool, TlsError> {
-        let Some(files) = &self.files else { return Ok(false) };
-        let (certificate, key) = (read(&files.certificate)?, read(&files.key)?);
-        let mut hasher = DefaultHasher::new();
-        (&certificate, &key).hash(&mut hasher);
-        let fingerprint = hasher.finish();
-        let known = self.current.read().unwrap_or_else(PoisonError::into_inner).fingerprint;
-        if known == fingerprint && self.config().is_some() {
-            return Ok(false);
+        let Some(settings) = &self.settings else { return Ok(false) };
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let (mut changed, mut wrong) = (false, None);
+        current.certificates.resize(settings.certificates.len(), None);
+        for (files, place) in settings.certificates.iter().zip(&mut current.certificates) {
+            match Certificate::read(files, place.as_ref().map(|certificate| certificate.fingerprint)) {
+                Ok(Some(read)) => {
+                    *place = Some(read);
+                    changed = true;
+                }
+                Ok(None) => {}
+                Err(error) => wrong = wrong.or(Some(error)),
+            }
         }
-        let config = Arc::new(self.build(files, &certificate, &key)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { config: Some(config), fingerprint };
+        let client_ca = settings.client_ca.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
+        let known = fingerprint(&client_ca);
+        if !changed && current.config.is_some() && current.client_ca == known {
+            return wrong.map_or(Ok(false), Err);
+        }
+        let usable: Vec<Certificate> = current.certificates.iter().flatten().cloned().collect();
+        if usable.is_empty() {
+            return wrong.map_or(Ok(false), Err);
+        }
+        let verifier = client_ca.map(|(path, octets)| authorities(&octets, path)).transpose()?;
+        current.config = Some(Arc::new(self.build(settings.minimum, ByName(usable), verifier)?));
+        current.client_ca = known;
+        drop(current);
         self.generation.send_modify(|generation| *generation += 1);
-        Ok(true)
+        wrong.map_or(Ok(true), Err)
     }
 
     /// [`Tls::reload`], with its outcome logged.
     pub(crate) fn reload_and_log(&self) {
         match self.reload() {
-            Ok(true) => info!(files = ?self.files, "new certificate in use"),
+            Ok(true) => info!(files = ?self.paths(), "new certificate in use"),
             Ok(false) => {}
             Err(error) if self.config().is_some() => {
-                error!(%error, "the new certificate cannot be used, the old one stays");
+                error!(%error, "a certificate cannot be used, what was in use stays");
             }
             Err(error) => error!(%error, "there is no certificate that can be used, so no TLS"),
         }
     }
 
-    fn build(&self, files: &TlsFiles, certificate: &[u8], key: &[u8]) -> Result<ServerConfig, TlsError> {
-        let unusable = |reason: String| TlsError::Unusable {
-            certificate: files.certificate.clone(),
-            key: files.key.clone(),
-            reason,
+    fn build(
+        &self,
+        minimum: TlsVersion,
+        certificates: ByName,
+        client_authorities: Option<rustls::RootCertStore>,
+    ) -> Result<ServerConfig, TlsError> {
+        let refused = |error: &dyn std::fmt::Display| TlsError::Refused(error.to_string());
+        let provider = Arc::new(ring::default_provider());
+        let versions: &[_] = match minimum {
+            TlsVersion::V1_2 => &[&TLS13, &TLS12],
+            TlsVersion::V1_3 => &[&TLS13],
         };
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
-            .collect::<Result<_, _>>()
-            .map_err(|_| TlsError::NoCertificate(files.certificate.clone()))?;
-        if chain.is_empty() {
-            return Err(TlsError::NoCertificate(files.certificate.clone()));
-        }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey(files.key.clone()))?;
-        // TLS 1.2 and 1.3, no older one.
-        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(error.to_string()))?;
-        let mut config =
-            builder.with_no_client_auth().with_single_cert(chain, key).map_err(|error| unusable(error.to_string()))?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions);
+        let builder = builder.map_err(|error| refused(&error))?;
+        let builder = match client_authorities {
+            None => builder.with_no_client_auth(),
+            Some(roots) => {
+                // A client without a certificate is as welcome as before; one with a wrong one is not.
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = verifier.allow_unauthenticated().build().map_err(|error| refused(&error))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(certificates));
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = usize::from(self.tickets.is_some());
         if let Some(tickets) = &self.tickets {
@@ -155,14 +196,6 @@ impl Tls {
         }
         Ok(config)
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |error: io::Error| TlsError::Unreadable { path: path.to_owned(), reason: error.to_string() };
-    let mut octets = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(limits::CERTIFICATE_BYTES).read_to_end(&mut octets).map_err(unreadable)?;
-    Ok(octets)
 }
 
 #[cfg(test)]

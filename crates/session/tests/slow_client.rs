@@ -47,8 +47,14 @@ fn deliver(mail: &MailSide, octets: &[u8]) {
     mail.outside(&message, octets).unwrap();
 }
 
-const PEER: Peer =
-    Peer { connection: 1, address: None, security: Security::Tls, plaintext_allowed: false, x_gm_ext_1: false, id_trusted: false };
+const PEER: Peer = Peer {
+    connection: 1,
+    address: None,
+    security: Security::Tls,
+    plaintext_allowed: false,
+    x_gm_ext_1: false,
+    id_trusted: false,
+};
 
 fn services(mail: &MailSide) -> Arc<Services> {
     Arc::new(Services {

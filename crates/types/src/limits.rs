@@ -291,6 +291,8 @@ pub const READ_BYTES: usize = 16 * 1024;
 pub const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How often certificate files are looked at, for file systems that tell nothing of changes.
 pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(5 * 60);
+/// Certificates of one server: all are gone through at each handshake. Answer: a mistake in the configuration.
+pub const CERTIFICATES: usize = 1_000;
 /// Octets of a certificate or key file.
 pub const CERTIFICATE_BYTES: u64 = 1024 * 1024;
 /// How long a connection has to finish its command at shutdown.

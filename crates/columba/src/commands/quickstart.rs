@@ -35,7 +35,7 @@ pub(super) fn run(place: &Place, options: Quickstart, output: Output) -> Result<
     let ports = choose_listeners(&mut config, &options);
     let addresses: Vec<IpAddr> = config.listeners.iter().filter_map(|l| tcp(&l.address)).map(|a| a.ip()).collect();
     let made = certificate::find_or_make(&data, &config.host_name, &addresses)?;
-    config.tls = Some(TlsFiles { certificate: made.certificate.clone(), key: made.key });
+    config.tls = Some(TlsFiles::new(made.certificate.clone(), made.key));
     // Before the account: a password must not be made up and then lost because a port is taken.
     let bound = bind(&config, Vec::new())?;
     if let Some(error) = bound.tls_error() {

@@ -97,10 +97,7 @@ pub(super) fn bind(config: &Config, handed: Vec<(ListenerConfig, HandedSocket)>)
 
 fn server_config(config: &Config) -> columba_server::Config {
     let written = |text: &String| Some(text).filter(|text| !text.is_empty()).cloned();
-    let tls = config
-        .tls
-        .as_ref()
-        .map(|files| columba_server::TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() });
+    let tls = config.tls.as_ref().map(config::TlsFiles::for_server);
     columba_server::Config {
         listeners: config.listeners.iter().map(server_listener).collect(),
         tls,

@@ -11,6 +11,7 @@ mod mistake;
 mod networks;
 mod read;
 mod reader;
+mod tls;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub(crate) use hide::Hide;
 pub(crate) use networks::{ListenerNetworks, for_server};
 pub(crate) use read::read;
 pub(crate) use reader::parse_octets;
+pub(crate) use tls::TlsFiles;
 
 /// The commented file that `columba config default` prints. Everything in it is the default.
 pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -140,13 +142,6 @@ pub(crate) enum TlsMode {
 impl TlsMode {
     pub(crate) const WORDS: [(&'static str, Self); 3] =
         [("starttls", Self::StartTls), ("implicit", Self::Implicit), ("none", Self::None)];
-}
-
-/// The certificate chain and its key, both PEM.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(crate) struct TlsFiles {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -327,9 +322,7 @@ impl Config {
             }
             out.push_str(&listener.networks.to_toml());
         }
-        if let Some(tls) = &self.tls {
-            let _ = write!(out, "\n[tls]\ncertificate = {}\nkey = {}\n", path(&tls.certificate), path(&tls.key));
-        }
+        self.tls.iter().for_each(|tls| out.push_str(&tls.to_toml()));
         let networks: Vec<String> = self.auth.plaintext_networks.iter().map(|n| text(&n.to_string())).collect();
         let _ = write!(out, "\n[auth]\nplaintext_networks = [{}]\n", networks.join(", "));
         let _ = writeln!(out, "password_cache = \"{}s\"", self.auth.password_cache.as_secs());

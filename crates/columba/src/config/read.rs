@@ -9,7 +9,8 @@ use super::hide::{HIDE, quirks_of, read_hide};
 use super::mistake::Mistake;
 use super::networks::{ListenerNetworks, read_networks};
 use super::reader::{Reader, Section, Spanned};
-use super::{Clients, Config, Confine, Listener, Mailboxes, Protocol, TlsFiles, TlsMode, VERSION};
+use super::tls::{TLS, read_tls};
+use super::{Clients, Config, Confine, Listener, Mailboxes, Protocol, TlsMode, VERSION};
 
 const TOP: &[&str] = &[
     "version",
@@ -29,7 +30,6 @@ const TOP: &[&str] = &[
 ];
 const LISTENER: &[&str] =
     &["protocol", "address", "tls", "extensions", "allow_networks", "deny_networks", "proxy_networks", "id_networks"];
-const TLS: &[&str] = &["certificate", "key"];
 const AUTH: &[&str] = &["password_cache", "plaintext_networks"];
 const PROCESS: &[&str] = &["user", "confine"];
 const LIMITS: &[&str] = &[
@@ -156,44 +156,6 @@ fn check_contact(reader: &mut Reader<'_>, contact: &Spanned<String>) {
     if !contact.value.is_empty() && (scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric())) {
         let what = format!("\"{}\" is no URI", contact.value);
         reader.mistake(&contact.span, what, "write one, for instance \"mailto:postmaster@example.org\"");
-    }
-}
-
-fn read_tls(reader: &mut Reader<'_>, section: &Section<'_>, span: &Range<usize>, base: &Path) -> Option<TlsFiles> {
-    let certificate = reader.string(section, "certificate");
-    let key = reader.string(section, "key");
-    for name in ["certificate", "key"] {
-        if !section.has(name) {
-            reader.mistake(span, format!("[tls] has no `{name}`"), format!("add {name} = \"…\", a PEM file"));
-        }
-    }
-    if let Some(certificate) = &certificate {
-        check_pem(reader, certificate, base, "CERTIFICATE", "a certificate");
-    }
-    if let Some(key) = &key {
-        check_pem(reader, key, base, "PRIVATE KEY", "a private key");
-    }
-    Some(TlsFiles { certificate: base.join(certificate?.value), key: base.join(key?.value) })
-}
-
-/// Whether the file is there and holds a PEM block of that kind. Whether it is a good one, rustls says at start.
-fn check_pem(reader: &mut Reader<'_>, written: &Spanned<String>, base: &Path, label: &str, wanted: &str) {
-    let path = base.join(&written.value);
-    match std::fs::read(&path) {
-        Err(error) => {
-            let what = format!("{} cannot be read: {error}", path.display());
-            let fix = format!("name a PEM file with {wanted} that this user may read");
-            reader.mistake(&written.span, what, fix);
-        }
-        Ok(octets) => {
-            let text = String::from_utf8_lossy(&octets);
-            let holds = |label: &str| text.lines().any(|l| l.starts_with("-----BEGIN ") && l.contains(label));
-            if !holds(label) {
-                let swapped = holds(if label == "CERTIFICATE" { "PRIVATE KEY" } else { "CERTIFICATE" });
-                let fix = if swapped { "are `certificate` and `key` swapped?" } else { "name a file in PEM form" };
-                reader.mistake(&written.span, format!("{} does not hold {wanted}", path.display()), fix);
-            }
-        }
     }
 }
 

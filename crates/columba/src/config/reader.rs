@@ -248,6 +248,11 @@ impl<'d> Section<'d> {
         key_span(self.table, key)
     }
 
+    /// Whether a list is written, of values or of tables.
+    pub(crate) fn is_list(&self, key: &str) -> bool {
+        self.item(key).is_some_and(|item| item.is_array() || item.is_array_of_tables())
+    }
+
     /// Whether the setting is written, whatever it holds.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.item(key).is_some()

@@ -22,10 +22,13 @@ const LINKS: usize = 32;
 
 /// Keeps `tls` up to date for as long as it is polled.
 pub(crate) async fn watch(tls: Arc<Tls>) {
-    let Some(files) = tls.files().cloned() else { return };
+    let paths = tls.paths();
+    if paths.is_empty() {
+        return;
+    }
     let changed = Arc::new(Notify::new());
     let mut watcher = watcher(Arc::clone(&changed));
-    watch_directories(watcher.as_mut(), &[&files.certificate, &files.key]);
+    watch_directories(watcher.as_mut(), &paths);
     // What changed between the first reading and the first watch.
     changed.notify_one();
     let mut tick = interval_at(Instant::now() + limits::CERTIFICATE_CHECK, limits::CERTIFICATE_CHECK);
@@ -38,7 +41,7 @@ pub(crate) async fn watch(tls: Arc<Tls>) {
         let reloading = Arc::clone(&tls);
         _ = tokio::task::spawn_blocking(move || reloading.reload_and_log()).await;
         // Links may lead elsewhere now.
-        watch_directories(watcher.as_mut(), &[&files.certificate, &files.key]);
+        watch_directories(watcher.as_mut(), &paths);
     }
 }
 
@@ -59,7 +62,7 @@ fn watcher(changed: Arc<Notify>) -> Option<RecommendedWatcher> {
         .ok()
 }
 
-fn watch_directories(watcher: Option<&mut RecommendedWatcher>, paths: &[&Path]) {
+fn watch_directories(watcher: Option<&mut RecommendedWatcher>, paths: &[PathBuf]) {
     let Some(watcher) = watcher else { return };
     for directory in paths.iter().flat_map(|path| directories_to(path)).collect::<BTreeSet<_>>() {
         // Done again each time: a directory that was deleted and made anew is another one.

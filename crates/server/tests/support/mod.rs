@@ -115,7 +115,7 @@ impl Site {
         let directory = TempDir::new().unwrap();
         let files = certificate(&directory, "localhost");
         let mut config = Config {
-            tls: Some(files),
+            tls: Some(files.into()),
             host_name: "mail.example".into(),
             spool: directory.path().to_owned(),
             ..Config::default()
@@ -211,6 +211,10 @@ impl Client<UnixStream> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub fn new(stream: S) -> Self {
         Self { stream: BufReader::new(stream) }
+    }
+
+    pub fn into_inner(self) -> S {
+        self.stream.into_inner()
     }
 
     /// Sends octets as they are.
