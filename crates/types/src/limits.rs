@@ -159,8 +159,11 @@ pub const PACK_BYTES: usize = 1024 * 1024;
 pub const PACK_ENTRY_BYTES: usize = 32 * 1024;
 /// Messages of one page that are read from its packs; fewer are read one by one, which then is faster.
 pub const PACK_READ_LEAST: usize = 16;
-/// Pages whose packs are read at once; the next ones are read while these are being sent.
-pub const PACK_READ_PAGES: usize = 2;
+/// Pages whose packs are read at once; the next ones are read while these are being sent. So a connection holds at most
+/// twice as many packs of each kind, which are 10 to 50 KB as a rule and at most [`PACK_BYTES`].
+pub const PACK_READ_PAGES: usize = 8;
+/// The same where whole headers are among them, which are larger.
+pub const PACK_READ_HEADER_PAGES: usize = 2;
 /// While others commit, making packs takes one part of time and rests so many.
 pub const PACK_REST: u32 = 9;
 /// Pages that wait for packs; others are noticed again when they are read.
@@ -251,6 +254,8 @@ pub const SEARCH_BREATH: u64 = 16;
 pub const SEARCH_BREATH_BYTES: u64 = 1024 * 1024;
 /// Criteria that it holds against what is in memory before that.
 pub const SEARCH_BREATH_CRITERIA: usize = 100_000;
+/// The same where they look into texts.
+pub const SEARCH_BREATH_TEXTS: usize = 10_000;
 /// How long a command is at work before it says so (RFC 9585).
 pub const PROGRESS_FIRST: Duration = Duration::from_secs(1);
 /// And how often from then on (RFC 9585 §4: 10 to 15 seconds).

@@ -16,6 +16,7 @@ use tracing::{error, warn};
 use self::body::Piece;
 pub(super) use self::body::{SectionOctets, read_chunk, section_octets};
 use self::packed::PackedItems;
+pub(super) use self::packed::pages_at_once;
 use crate::context::Context;
 use crate::gmail::{self, Labels};
 use crate::reply::{Done, Failure, Outcome};

@@ -146,7 +146,7 @@ impl PackedItems {
         pages: &mut impl Iterator<Item = (PageRange, Vec<Record>)>,
     ) -> Option<Ahead<'a>> {
         let (mut stretches, mut asked) = (Vec::new(), Vec::new());
-        while asked.len() < limits::PACK_READ_PAGES
+        while asked.len() < pages_at_once(&self.columns)
             && let Some((page, mut records)) = pages.next()
         {
             if mail.are_packs_worth_it(&page, records.len()) {
@@ -258,6 +258,14 @@ impl PackedItems {
             printer.fetch_literal(&item.name, octets);
         }
         printer.fetch_end();
+    }
+}
+
+/// How many pages' packs are read at once.
+pub(in crate::commands) fn pages_at_once(columns: &[PackColumn]) -> usize {
+    match columns.contains(&PackColumn::Header) {
+        true => limits::PACK_READ_HEADER_PAGES,
+        false => limits::PACK_READ_PAGES,
     }
 }
 

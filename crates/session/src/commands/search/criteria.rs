@@ -20,11 +20,13 @@ pub(super) struct Criteria {
 }
 
 /// One string to look for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Needle {
     pub(super) place: Where,
     /// In search form; empty matches wherever the place exists.
     pub(super) text: String,
+    /// Looks for it.
+    pub(super) finder: memchr::memmem::Finder<'static>,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,7 @@ impl Criteria {
     }
 
     /// Whether the message is one that is looked for; `None` if what is known does not tell.
-    pub(super) fn decide(&self, record: &Record, known: Option<&Known<'_>>) -> Option<bool> {
+    pub(super) fn decide(&self, record: &Record, known: Option<&Known>) -> Option<bool> {
         self.root.decide(record, known)
     }
 }
@@ -178,9 +180,11 @@ impl Builder<'_> {
     fn text(&mut self, place: Where, text: &[u8]) -> Result<Node, Failure> {
         let text =
             std::str::from_utf8(text).map_err(|_| Failure::bad("The search string is not in the charset it claims"))?;
-        let needle = Needle { place, text: search_form(text) };
-        let at = self.needles.iter().position(|known| *known == needle).unwrap_or_else(|| {
-            self.needles.push(needle);
+        let text = search_form(text);
+        let known = |known: &Needle| known.place == place && known.text == text;
+        let at = self.needles.iter().position(known).unwrap_or_else(|| {
+            let finder = memchr::memmem::Finder::new(&text).into_owned();
+            self.needles.push(Needle { place, text, finder });
             self.needles.len() - 1
         });
         Ok(Node::Text(at))
@@ -215,7 +219,7 @@ impl Node {
         }
     }
 
-    fn decide(&self, record: &Record, known: Option<&Known<'_>>) -> Option<bool> {
+    fn decide(&self, record: &Record, known: Option<&Known>) -> Option<bool> {
         Some(match self {
             Self::Constant(answer) => *answer,
             Self::All(nodes) => return all(nodes, record, known),
@@ -235,7 +239,7 @@ impl Node {
             Self::UidBelow(uid) => record.uid.value() < *uid,
             Self::ModSeq(modseq) => record.modseq >= *modseq,
             Self::Days(from, to) => within(Some(record.internal_date), *from, *to),
-            Self::SentDays(from, to) => within(known?.sent()?, *from, *to),
+            Self::SentDays(from, to) => within(known?.sent(), *from, *to),
             Self::Larger(size) => record.size > *size,
             Self::Smaller(size) => record.size < *size,
             Self::NotAfter(second) => record.internal_date.unix_secs <= *second,
@@ -249,7 +253,7 @@ impl Node {
 }
 
 /// Whether all hold: one that does not settles it, however little is known of the others.
-fn all(nodes: &[Node], record: &Record, known: Option<&Known<'_>>) -> Option<bool> {
+fn all(nodes: &[Node], record: &Record, known: Option<&Known>) -> Option<bool> {
     let mut answer = Some(true);
     for node in nodes {
         match node.decide(record, known) {

@@ -1,15 +1,17 @@
 //! SEARCH and UID SEARCH (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5032).
 
 mod criteria;
+mod packed;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use columba_store::Snapshot;
+use columba_store::{AccountStore, Record, Snapshot, StoreError};
 use columba_types::{ModSeq, UidSet, limits};
 use columba_wire::{Code, Esearch, Numbering, Search, SearchReturn, Tag};
 
 use self::criteria::Criteria;
+use self::packed::PackSearch;
 use self::text::Bodies;
 use crate::context::Context;
 use crate::gmail;
@@ -55,7 +57,7 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, mut search: Search) -> Ou
         context.within_limit(examined)
     };
     let mut found = UidSet::new();
-    let mut undecided = Vec::new();
+    let mut undecided = UidSet::new();
     let (mut decided, goal) = (0_u64, known.len());
     let breath = (limits::SEARCH_BREATH_CRITERIA / criteria.count().max(1)).max(1) as u64;
     for record in snapshot.records_in(&known) {
@@ -67,13 +69,12 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, mut search: Search) -> Ou
         match criteria.decide(record, None) {
             Some(true) => found.push(record.uid.value()),
             Some(false) => {}
-            None => undecided.push(*record),
+            None => undecided.push(record.uid.value()),
         }
     }
     if !undecided.is_empty() {
-        let (examined, goal) = (AtomicU64::new(0), undecided.len() as u64);
-        let bodies = Bodies::new(&mail, &criteria);
-        let work = bodies.search(&undecided, &examined);
+        let (examined, goal) = (AtomicU64::new(0), undecided.len());
+        let work = search_messages(&mail, &snapshot, &criteria, undecided, &examined);
         let measure = || Some((examined.load(Ordering::Relaxed), goal));
         let found_in_text = context.working(measure, work).await??;
         found = found.union(&found_in_text);
@@ -82,6 +83,20 @@ async fn run(context: &mut Context<'_, '_>, tag: &Tag, mut search: Search) -> Ou
     let found = Found { uids: found, snapshot: with_modseq.then_some(&*snapshot) };
     let done = answer(context, tag, search.numbering, returns, &found)?;
     Ok(context.limited(done, limited))
+}
+
+/// Those of `uids` that match: by packs where those decide, the others message by message.
+async fn search_messages(
+    mail: &AccountStore,
+    snapshot: &Snapshot,
+    criteria: &Criteria,
+    uids: UidSet,
+    examined: &AtomicU64,
+) -> Result<UidSet, StoreError> {
+    let (found, undecided) = PackSearch::new(criteria).search(mail, snapshot, &uids, examined).await?;
+    let records: Vec<Record> = snapshot.records_in(&undecided).copied().collect();
+    let found_in_text = Bodies::new(mail, criteria).search(&records, examined).await?;
+    Ok(found.union(&found_in_text))
 }
 
 /// What was found.

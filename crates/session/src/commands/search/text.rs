@@ -3,10 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use columba_mime::{
-    Finder, PartEntry, PartTable, TextDecoder, TextKind, decode_header, fields, search_form, search_form_into,
-};
-use columba_store::{AccountStore, Message, Record, StoreError};
+use columba_mime::{Finder, PartEntry, PartTable, TextDecoder, TextKind, decode_header, fields, search_form_into};
+use columba_store::{AccountStore, Message, PackedTexts, Record, StoreError};
 use columba_types::{DateTime, ThreadId, UidSet, limits};
 
 use super::criteria::{Criteria, Needle};
@@ -29,20 +27,27 @@ pub(super) enum Where {
 }
 
 /// What is known of one message.
-pub(super) struct Known<'a> {
-    message: &'a Message,
+pub(super) struct Known {
+    sent: Option<DateTime>,
+    thread: ThreadId,
     /// By needle: whether it was found, once that is settled.
-    found: Vec<Option<bool>>,
+    pub(super) found: Vec<Option<bool>>,
 }
 
-impl Known<'_> {
-    /// The Date field; always known once the message's value is.
-    pub(super) fn sent(&self) -> Option<Option<DateTime>> {
-        Some(self.message.summary.sent)
+impl Known {
+    /// What was worked out when the message arrived.
+    pub(super) fn new(texts: &PackedTexts<'_>, criteria: &Criteria, scratch: &mut String) -> Self {
+        let found = criteria.needles.iter().map(|needle| in_texts(needle, texts, scratch)).collect();
+        Self { sent: texts.sent, thread: texts.thread, found }
+    }
+
+    /// The Date field.
+    pub(super) fn sent(&self) -> Option<DateTime> {
+        self.sent
     }
 
     pub(super) fn thread(&self) -> ThreadId {
-        self.message.thread
+        self.thread
     }
 
     pub(super) fn found(&self, needle: usize) -> Option<bool> {
@@ -83,8 +88,7 @@ impl<'a> Bodies<'a> {
     }
 
     async fn matches(&self, record: &Record, message: &Message) -> Result<bool, StoreError> {
-        let found = self.criteria.needles.iter().map(|needle| in_summary(needle, message)).collect();
-        let mut known = Known { message, found };
+        let mut known = Known::new(&PackedTexts::of(message), self.criteria, &mut String::new());
         if let Some(answer) = self.criteria.decide(record, Some(&known)) {
             return Ok(answer);
         }
@@ -107,16 +111,17 @@ impl<'a> Bodies<'a> {
         &self,
         message: &Message,
         parts: &PartTable,
-        known: &mut Known<'_>,
+        known: &mut Known,
     ) -> Result<(), StoreError> {
         let Some(root) = parts.parts().first() else { return Ok(()) };
         let most = limits::HEADER_BLOCK_BYTES as u64;
         let end = root.header.end.min(root.header.start.saturating_add(most));
         let block = self.mail.read(message, root.header.start..end).await?;
+        let mut scratch = String::new();
         for (needle, found) in self.criteria.needles.iter().zip(&mut known.found) {
             match &needle.place {
-                Where::Header(name) if found.is_none() => *found = Some(in_field(&block, name, &needle.text)),
-                Where::Text if found.is_none() && in_any_field(&block, &needle.text) => *found = Some(true),
+                Where::Header(name) if found.is_none() => *found = Some(in_field(&block, name, needle, &mut scratch)),
+                Where::Text if found.is_none() && in_any_field(&block, needle) => *found = Some(true),
                 _ => {}
             }
         }
@@ -124,12 +129,7 @@ impl<'a> Bodies<'a> {
     }
 
     /// Every text part and every header inside, until all that is looked for has been found.
-    async fn look_into_body(
-        &self,
-        message: &Message,
-        parts: &PartTable,
-        known: &mut Known<'_>,
-    ) -> Result<(), StoreError> {
+    async fn look_into_body(&self, message: &Message, parts: &PartTable, known: &mut Known) -> Result<(), StoreError> {
         for (i, part) in parts.parts().iter().enumerate() {
             let open: Vec<usize> = (0..known.found.len())
                 .filter(|n| {
@@ -157,12 +157,12 @@ impl<'a> Bodies<'a> {
         message: &Message,
         part: &PartEntry,
         finders: &mut [(usize, Finder)],
-        known: &mut Known<'_>,
+        known: &mut Known,
     ) -> Result<(), StoreError> {
         let end = part.header.end.min(part.header.start.saturating_add(limits::HEADER_BLOCK_BYTES as u64));
         let block = self.mail.read(message, part.header.start..end).await?;
         for (n, _) in finders.iter() {
-            if in_any_field(&block, &self.criteria.needles[*n].text) {
+            if in_any_field(&block, &self.criteria.needles[*n]) {
                 known.found[*n] = Some(true);
             }
         }
@@ -175,7 +175,7 @@ impl<'a> Bodies<'a> {
         message: &Message,
         part: &PartEntry,
         finders: &mut [(usize, Finder)],
-        known: &mut Known<'_>,
+        known: &mut Known,
     ) -> Result<(), StoreError> {
         let mut decoder = TextDecoder::new(part.encoding, &part.charset);
         let (mut text, mut folded) = (String::new(), String::new());
@@ -200,7 +200,7 @@ impl<'a> Bodies<'a> {
     }
 }
 
-fn feed(finders: &mut [(usize, Finder)], text: &mut String, folded: &mut String, known: &mut Known<'_>) {
+fn feed(finders: &mut [(usize, Finder)], text: &mut String, folded: &mut String, known: &mut Known) {
     folded.clear();
     search_form_into(text, folded);
     text.clear();
@@ -211,35 +211,37 @@ fn feed(finders: &mut [(usize, Finder)], text: &mut String, folded: &mut String,
     }
 }
 
-/// What the message's value settles: the fields that were decoded when it arrived.
-fn in_summary(needle: &Needle, message: &Message) -> Option<bool> {
-    let summary = &message.summary;
+/// What is settled by the fields that were decoded when the message arrived.
+fn in_texts(needle: &Needle, texts: &PackedTexts<'_>, scratch: &mut String) -> Option<bool> {
     let text = match needle.place {
-        Where::From => &summary.from,
-        Where::To => &summary.to,
-        Where::Cc => &summary.cc,
-        Where::Bcc => &summary.bcc,
-        Where::Subject => &summary.subject,
+        Where::From => texts.from,
+        Where::To => texts.to,
+        Where::Cc => texts.cc,
+        Where::Bcc => texts.bcc,
+        Where::Subject => texts.subject,
         Where::Header(_) | Where::Body | Where::Text => return None,
     };
-    Some(contains(text, &needle.text))
+    Some(contains(text, needle, scratch))
 }
 
-fn contains(text: &str, needle: &str) -> bool {
-    memchr::memmem::find(search_form(text).as_bytes(), needle.as_bytes()).is_some()
+fn contains(text: &str, needle: &Needle, scratch: &mut String) -> bool {
+    scratch.clear();
+    search_form_into(text, scratch);
+    needle.finder.find(scratch.as_bytes()).is_some()
 }
 
 /// Whether a field of that name holds the string; an empty string asks whether there is such a field at all.
-fn in_field(block: &[u8], name: &[u8], needle: &str) -> bool {
+pub(super) fn in_field(block: &[u8], name: &[u8], needle: &Needle, scratch: &mut String) -> bool {
     fields(block)
         .filter(|field| field.name.eq_ignore_ascii_case(name))
-        .any(|field| needle.is_empty() || contains(&decode_header(field.value), needle))
+        .any(|field| needle.text.is_empty() || contains(&decode_header(field.value), needle, scratch))
 }
 
 /// Whether any field holds the string, its name included: TEXT is about the header as it reads.
-fn in_any_field(block: &[u8], needle: &str) -> bool {
+fn in_any_field(block: &[u8], needle: &Needle) -> bool {
+    let mut scratch = String::new();
     fields(block).any(|field| {
         let line = format!("{}: {}", String::from_utf8_lossy(field.name), decode_header(field.value));
-        contains(&line, needle)
+        contains(&line, needle, &mut scratch)
     })
 }
