@@ -20,7 +20,7 @@ Any IMAP server can be looked at. Without a host, this machine is; without a por
 changed anywhere, and nobody is logged in unless --login says so. docs/check.md explains every finding.
 Exit status, as monitoring systems want it: 0 fine, 1 a warning, 2 critical, 3 it could not be told.")]
 pub(crate) struct Check {
-    /// HOST, HOST:PORT or [IPV6]:PORT
+    /// HOST, HOST:PORT, or an IPv6 address in brackets with :PORT
     #[arg(value_name = "HOST[:PORT]", conflicts_with = "local")]
     pub(crate) target: Option<Target>,
 
