@@ -38,7 +38,8 @@ fn close_deleted(context: &mut Context<'_, '_>) -> Result<(), Failure> {
     if !context.mode().rev2 {
         return Err(Failure::Bye(None, text.into()));
     }
-    context.login()?.selected = None;
+    let login = context.login()?;
+    (login.selected, login.deselected) = (None, true);
     context.printer().untagged(Status::Ok, Some(&Code::Closed), text);
     Ok(())
 }

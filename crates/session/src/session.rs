@@ -381,6 +381,11 @@ impl Turn<'_> {
 fn admitted(spec: &CommandSpec, numbering: Numbering, context: &mut Context<'_, '_>) -> Result<(), Failure> {
     let phase = context.state.phase();
     if !spec.phases.contains(&phase) {
+        // The client may have sent it before CLOSED could reach it.
+        if spec.phases == [PhaseKind::Selected] && context.state.login.as_deref().is_some_and(|login| login.deselected)
+        {
+            return Err(Failure::no(Code::NonExistent, DELETED));
+        }
         return Err(Failure::bad(match phase {
             PhaseKind::NotAuthenticated => format!("{}: log in first", spec.name),
             PhaseKind::Authenticated if spec.phases == [PhaseKind::NotAuthenticated] => {
@@ -402,6 +407,9 @@ fn admitted(spec: &CommandSpec, numbering: Numbering, context: &mut Context<'_, 
     Ok(())
 }
 
+/// Why a command about messages is refused whose mailbox another session deleted.
+const DELETED: &str = "The selected mailbox was deleted";
+
 /// Tells what has changed meanwhile, before the tagged answer, and ends a session whose mailbox is gone.
 async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> Outcome {
     if matches!(outcome, Err(Failure::Bye(..) | Failure::Ended(_))) {
@@ -411,7 +419,7 @@ async fn settle(context: &mut Context<'_, '_>, outcome: Outcome, how: Sync) -> O
     tell(context, how, &told).await?;
     let gone = |failure| match failure {
         // RFC 9051 §7.1 CLOSED has been told.
-        Failure::MailboxGone => Failure::no(Code::NonExistent, "The selected mailbox was deleted"),
+        Failure::MailboxGone => Failure::no(Code::NonExistent, DELETED),
         failure => failure,
     };
     let outcome = outcome.map_err(gone);

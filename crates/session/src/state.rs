@@ -83,6 +83,8 @@ pub(crate) struct Login {
     pub(crate) account: Account,
     pub(crate) mail: Arc<AccountStore>,
     pub(crate) selected: Option<Box<Selected>>,
+    /// The mailbox that was selected is not any more because another session deleted it.
+    pub(crate) deselected: bool,
     /// What the client asked to be told unasked; `None` until it gives NOTIFY for the first time.
     pub(crate) notify: Option<Box<Notify>>,
     /// The change of annotations that the client was told last, or that it does not have to be told.

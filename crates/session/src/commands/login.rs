@@ -64,6 +64,7 @@ pub(super) async fn verify(context: &mut Context<'_, '_>, user: &str, password: 
         account,
         mail,
         selected: None,
+        deselected: false,
         notify: None,
         metadata_told: 0,
         own_metadata: Vec::new(),

@@ -21,6 +21,7 @@ pub(super) async fn select(
         admit_qresync(context, known)?;
     }
     // Whatever comes of it, the mailbox selected so far is not selected any more (RFC 9051 §6.3.2).
+    context.login()?.deselected = false;
     if context.login()?.selected.take().is_some() {
         context.printer().untagged(Status::Ok, Some(&Code::Closed), "The mailbox selected so far is closed");
     }

@@ -466,14 +466,18 @@ impl Game {
     }
 
     /// Whether a client was told that its mailbox is gone: by CLOSED if it knows IMAP4rev2 (RFC 9051 §7.1), else by BYE. There
-    /// is no other reason for either.
+    /// is no other reason for either. A command that was sent before CLOSED came is NO [NONEXISTENT].
     fn is_sent_away(&self, client: &Client, reply: &Reply) -> Result<bool, String> {
         let (bye, closed) = (reply.word == "BYE", reply.untagged.iter().any(|code| code.name == "CLOSED"));
-        if !bye && !closed {
+        let refused = reply.word == "NO" && reply.code.as_ref().is_some_and(|code| code.name == "NONEXISTENT");
+        if !(bye || closed || refused && client.selected.is_none()) {
             return Ok(false);
         }
         let now = self.look()?;
         let mailbox = client.selected.as_ref().and_then(|selected| selected.mailbox).or(client.left);
+        if refused && !closed {
+            return Ok(mailbox.is_some_and(|id| now.state(id).is_none()));
+        }
         match mailbox.is_some_and(|id| now.state(id).is_none()) && closed == client.traits.rev2 {
             true => Ok(true),
             false => Err("the mailbox or the connection was closed without a reason".into()),
